@@ -1,0 +1,154 @@
+//! The contract of agent systems. Provisional until voice and WhatsApp stand on it (docs/decisions/).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use interline_core::conversation::input::AgentEvent;
+use interline_core::conversation::state::Customer;
+use interline_core::{AppId, ConversationId, Entry, Owner, Participant, Seq, app};
+use serde_json::Value;
+use url::Url;
+
+use crate::failure::Failure;
+use crate::http::Http;
+use crate::manifest::Manifest;
+use crate::webhook::{Answer, History, Received, Rejected, Unverified};
+
+/// An integrated agent system.
+#[async_trait]
+pub trait AgentSystem: Send + Sync + 'static {
+    /// What it can do.
+    fn manifest(&self) -> &Manifest;
+
+    /// What the transfer machine must know of it; the settings may differ from the manifest.
+    fn describe(&self) -> app::AgentSystem;
+
+    /// Delivers one entry to one participant's session. `session` is what an earlier delivery returned, none at first.
+    /// Called for one entry of a participant at a time, in order; possibly again with the same key after a crash.
+    ///
+    /// # Errors
+    /// The variant is the decision of what happens next.
+    async fn deliver(&self, item: &Item, session: Option<Value>) -> Result<Done, Failure>;
+
+    /// Proves who sent a request, then says what it means.
+    ///
+    /// # Errors
+    /// Turned away, with the answer to give. Without proof there is no other way out of here.
+    fn receive(&self, request: &Unverified) -> Result<Received, Rejected>;
+
+    /// Answers a proven [`crate::webhook::Heard::History`]. Only for systems whose `receive` returns that.
+    fn history(&self, history: &History) -> Answer {
+        let _ = history;
+        Answer::error(404, "this integration has no history call")
+    }
+
+    /// Owns a duplex session instead of `deliver`, until it is over. Only for [`crate::manifest::Delivery::Pinned`].
+    async fn run(&self, link: &mut dyn Link) -> RunEnd {
+        let _ = link;
+        RunEnd::Lost("this connector has no duplex session".into())
+    }
+
+    /// "Test connection": whether it would work, and if not, what to do.
+    ///
+    /// # Errors
+    /// What is wrong, in words for the operator.
+    async fn probe(&self) -> Result<(), String>;
+}
+
+/// One entry on its way to one participant.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What is delivered.
+    pub entry: Entry,
+    /// To whom. With the entry's seq this is the key: ids that a connector invents derive from it.
+    pub participant: Participant,
+    /// The conversation.
+    pub conversation: Brief,
+    /// What was said before, oldest first, as the customer saw it; for an Open only. Complete up to the Open.
+    pub before: Vec<Entry>,
+}
+
+impl Item {
+    /// The idempotency key: `conversation/participant#seq`. The same for every repetition.
+    pub fn key(&self) -> String {
+        format!("{}/{}#{}", self.conversation.id, self.participant.no, self.entry.seq)
+    }
+}
+
+/// What travels along with every entry.
+#[derive(Debug, Clone)]
+pub struct Brief {
+    /// The tenant.
+    pub app: AppId,
+    /// The conversation.
+    pub id: ConversationId,
+    /// The person.
+    pub customer: Customer,
+    /// Who owns the conversation at the time of delivery.
+    pub owner: Owner,
+}
+
+/// A delivery that worked.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// The session document from now on; none: unchanged. Sealed by the engine.
+    pub session: Option<Value>,
+    /// The ids that the vendor gave to the parts of this entry.
+    pub remote_ids: Vec<String>,
+    /// What the answer told beside.
+    pub events: Vec<AgentEvent>,
+}
+
+/// A duplex session's line to the engine.
+#[async_trait]
+pub trait Link: Send {
+    /// The session document as last saved.
+    fn session(&self) -> Option<Value>;
+    /// The next entry to deliver. None: the participant's part is over. Safe to drop and call again.
+    async fn next(&mut self) -> Option<Item>;
+    /// What came of the entry that `next` returned last. Returns when it is durable.
+    async fn done(&mut self, seq: Seq, result: Result<Done, Failure>);
+    /// The vendor told something. Returns when it is durable. The same `external_id` again changes nothing.
+    async fn heard(&mut self, external_id: Option<String>, event: AgentEvent);
+    /// Saves the session document.
+    async fn save(&mut self, session: Value);
+}
+
+/// How a duplex session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Properly.
+    Over,
+    /// The connection was lost; run again from the session document if the manifest says `resumes`.
+    Lost(String),
+}
+
+/// What a connector is given to build an integration.
+#[derive(Clone)]
+pub struct Env {
+    /// The tenant.
+    pub app: AppId,
+    /// Under which name the integration stands in the app.
+    pub name: interline_core::IntegrationName,
+    /// Where the outside reaches us. It has no path.
+    pub public_url: Url,
+    /// The way out.
+    pub http: Http,
+    /// The app's credentials by name.
+    pub credentials: Arc<std::collections::BTreeMap<String, crate::Credential>>,
+}
+
+/// A kind of agent system: the one word in the list of `agents/src/lib.rs`.
+pub trait Connector: Send + Sync {
+    /// What it can do.
+    fn manifest(&self) -> &'static Manifest;
+
+    /// The settings an operator fills in, as JSON Schema.
+    fn settings_schema(&self) -> Value;
+
+    /// Builds an integration.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, naming the field and the remedy.
+    fn build(&self, settings: Value, env: Env) -> Result<Arc<dyn AgentSystem>, String>;
+}

@@ -1,0 +1,38 @@
+//! What the author of a connector needs, and all that a connector may see.
+//!
+//! A **connector** is the code for one kind of outside system; an **integration** is a configured one. A connector
+//! translates: it says how an entry of the log becomes requests to its vendor, and what a vendor's call means. It never
+//! spawns, sleeps, logs a body or touches the store; [`Http`] is its only way out. Order, retries, durability and
+//! ownership are the engine's business.
+//!
+//! ```text
+//!   log ─► engine ─► AgentSystem::deliver(item, session) ─► vendor
+//!   vendor ─► engine ─► AgentSystem::receive(request) ─► Heard ─► step ─► log
+//! ```
+//!
+//! | file | concept |
+//! |---|---|
+//! | `manifest.rs` | what a connector can do, as data |
+//! | `agent.rs` | the contract of agent systems |
+//! | `channel.rs` | what a channel is offered: hear the customer, read the log |
+//! | `failure.rs` | what went wrong, as a decision for the engine |
+//! | `http.rs`, `guard.rs` | the way out |
+//! | `webhook.rs` | requests from outside, unproven and proven |
+//! | `credential.rs` | client id, secret, algorithm |
+
+pub mod agent;
+pub mod channel;
+pub mod credential;
+pub mod failure;
+pub mod guard;
+pub mod http;
+pub mod manifest;
+pub mod webhook;
+
+pub use agent::{AgentSystem, Done, Item, Link, RunEnd};
+pub use credential::{Algorithm, Credential};
+pub use failure::{Cause, Failure};
+pub use guard::Guard;
+pub use http::Http;
+pub use manifest::Manifest;
+pub use webhook::{Answer, Heard, Received, Rejected, Unverified};

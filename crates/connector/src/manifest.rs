@@ -1,0 +1,65 @@
+//! What a connector can do, as data. The capability matrix of the docs is printed from these.
+
+use serde::Serialize;
+
+/// A connector's own description.
+#[derive(Debug, Clone, Serialize)]
+pub struct Manifest {
+    /// The word that stands for it in configuration: `type: botkit`.
+    pub id: &'static str,
+    /// Its name as people know it.
+    pub title: &'static str,
+    /// How entries reach it.
+    pub delivery: Delivery,
+    /// What it tells about a transfer's progress.
+    pub signals: Signals,
+    /// Whether a repeated delivery does harm.
+    pub dedupe: Dedupe,
+    /// When a text counts as delivered.
+    pub acknowledged: Acknowledged,
+    /// How long its "ended" can overtake its last words, milliseconds.
+    pub drain_ms: u64,
+    /// How long it may take to accept a transfer, milliseconds, where that differs from the app's deadline.
+    pub opening_ms: Option<u64>,
+    /// For pinned sessions: whether a lost one can be resumed from its session document.
+    pub resumes: bool,
+}
+
+/// How entries reach an integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// The engine calls `deliver` for each.
+    Push,
+    /// One task owns the session and takes entries from a link: duplex sockets, calls.
+    Pinned,
+}
+
+/// What an agent system tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Signals {
+    /// That an agent joined. Without it a transfer is Talking as soon as it was accepted.
+    pub joined: bool,
+    /// A place in the queue.
+    pub queued: bool,
+}
+
+/// What a repeated delivery does at the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dedupe {
+    /// The vendor drops a repeat with the same key.
+    ByKey,
+    /// It doubles: after an uncertain delivery it is not repeated.
+    None,
+}
+
+/// When a text counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acknowledged {
+    /// When the vendor answered.
+    Answer,
+    /// When the vendor answered, or 2 s after the last byte was sent: for vendors that answer late or never.
+    Sent,
+}

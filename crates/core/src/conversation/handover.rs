@@ -1,0 +1,455 @@
+//! The transfer machine: how a conversation moves from the bot to an agent and back.
+//!
+//! Each move is a method; each writes what the customer, the agent system and the timeline are to know of it. How
+//! long a stage may last is decided in `transfer/deadline.rs`.
+
+use super::classify::{Call, Meaning, classify};
+use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
+use super::input::{AgentEvent, DeliveryResult, Scope};
+use super::request_id::RequestId;
+use super::state::Owner;
+use super::step::Work;
+use crate::app::AgentSystem;
+use crate::flow::NodeId;
+use crate::transfer::deadline::{Overdue, overdue};
+use crate::transfer::{Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
+use crate::{IntegrationName, ParticipantNo, Seq};
+
+/// So many transfers may begin without the customer saying anything in between; the next one fails as a loop.
+const MAX_TRANSFERS_IN_SILENCE: u32 = 3;
+
+impl Work<'_> {
+    // ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// The flow reached a transfer node.
+    pub(super) fn request_transfer(&mut self, node: &NodeId) {
+        let Some(settings) = self.app.flow.transfer(node) else { return };
+        let mut ladder = self.app.ladder(&self.state.customer.channel, settings);
+        ladder.truncate(MAX_RUNGS);
+        let refused = if self.state.transfers_in_silence >= MAX_TRANSFERS_IN_SILENCE {
+            Some(Reason::Loop)
+        } else {
+            ladder.is_empty().then_some(Reason::Unconfigured)
+        };
+        if let Some(reason) = refused {
+            self.state.transfers_in_silence += 1;
+            let outcome = Outcome::Failed(Failure::of(reason));
+            self.note(Note::TransferEnded(outcome.clone()));
+            // It was the failure path that led into the loop, so it is not taken again.
+            let node = (reason != Reason::Loop).then_some(node);
+            let from = self.state.head.next();
+            self.return_to_bot(node, outcome, None, from, false, Vec::new());
+            return;
+        }
+        self.begin_transfer(Some(node.clone()), ladder);
+        self.earlier_lines_decided();
+    }
+
+    /// The agent's side begins by itself: a transfer born in Talking.
+    fn took_over(&mut self, integration: &IntegrationName) {
+        self.begin_transfer(None, Vec::new());
+        let Some(transfer) = &self.state.transfer else { return };
+        let (no, first) = (transfer.no, transfer.first);
+        let mut participant = self.join(integration, Role::Agent, Some(no), first);
+        participant.took_over = true;
+        let target = Target { integration: integration.clone(), queue: None };
+        if let Some(transfer) = self.state.transfer.as_mut() {
+            transfer.rung = Some(Rung { target, participant: participant.no });
+            transfer.tried = 1;
+        }
+        self.put(participant);
+        self.joined(None);
+    }
+
+    fn begin_transfer(&mut self, node: Option<NodeId>, ladder: Vec<Target>) {
+        self.state.transfers_in_silence += 1;
+        self.state.transfers = self.state.transfers.next();
+        self.state.owner = Owner::Agent;
+        self.state.epoch = self.state.epoch.next();
+        self.state.transfer = Some(Transfer {
+            no: self.state.transfers,
+            stage: Stage::Requested,
+            first: self.state.head.next(),
+            since: self.now,
+            deadline: self.now,
+            node,
+            ladder,
+            tried: 0,
+            rung: None,
+            talked: false,
+            closing: None,
+            for_bot: Vec::new(),
+        });
+        self.write(Speaker::System, Role::Agent, Body::Open);
+        self.enter(Stage::Requested);
+    }
+
+    /// A held line was decided. The first rung opens once none from before the transfer is left: what the agent system
+    /// is told as context must be complete.
+    pub(super) fn earlier_lines_decided(&mut self) {
+        let Some(transfer) = &self.state.transfer else { return };
+        let first = transfer.first;
+        if transfer.stage == Stage::Requested && !self.state.held.iter().any(|held| held.seq < first) {
+            self.open_next_rung();
+        }
+    }
+
+    /// Opens the next rung. False when there is none.
+    fn open_next_rung(&mut self) -> bool {
+        let Some(transfer) = self.state.transfer.as_mut() else { return false };
+        if transfer.ladder.is_empty() || transfer.tried >= MAX_RUNGS {
+            return false;
+        }
+        let target = transfer.ladder.remove(0);
+        transfer.tried += 1;
+        let (no, first) = (transfer.no, transfer.first);
+        self.note(Note::RungOpens(target.clone()));
+        let mut participant = self.join(&target.integration, Role::Agent, Some(no), first);
+        participant.queue.clone_from(&target.queue);
+        if let Some(transfer) = self.state.transfer.as_mut() {
+            transfer.rung = Some(Rung { target, participant: participant.no });
+        }
+        self.put(participant);
+        self.enter(Stage::Opening);
+        true
+    }
+
+    // ── what agent systems tell ──────────────────────────────────────────────────────────────────────────────────
+
+    /// An event of an agent system's session.
+    pub(super) fn agent_event(&mut self, participant: ParticipantNo, event: &AgentEvent) {
+        let current = self.rung().is_some_and(|rung| rung.participant == participant);
+        if !current {
+            match event {
+                AgentEvent::Said { text, .. } => self.note_late("agent line", &text.text),
+                AgentEvent::Ended { .. } => self.note_late("agent ended", ""),
+                AgentEvent::Failed(_) | AgentEvent::Queued { .. } | AgentEvent::Joined { .. } => {}
+            }
+            return;
+        }
+        match event {
+            AgentEvent::Queued { position } => self.queued(*position),
+            AgentEvent::Joined { name } => self.joined(name.clone()),
+            AgentEvent::Said { text, name } => self.agent_said(text, name.clone()),
+            AgentEvent::Ended { tag } => self.agent_ended(tag.clone()),
+            AgentEvent::Failed(failure) => self.rung_failed(failure.clone()),
+        }
+    }
+
+    fn queued(&mut self, position: Option<u32>) {
+        match self.stage() {
+            Some(Stage::Opening) => self.enter(Stage::Waiting),
+            Some(Stage::Waiting) => {}
+            Some(Stage::Requested | Stage::Talking | Stage::Closing) | None => return,
+        }
+        if let Some(position) = position {
+            self.write(Speaker::System, Role::Customer, Body::Queued { position });
+        }
+    }
+
+    fn joined(&mut self, name: Option<String>) {
+        match self.stage() {
+            Some(Stage::Requested | Stage::Opening | Stage::Waiting) => {
+                self.enter(Stage::Talking);
+                if let Some(transfer) = self.state.transfer.as_mut() {
+                    transfer.talked = true;
+                }
+                self.write(Speaker::System, Role::Customer, Body::AgentJoined { name });
+            }
+            // Another agent joins the same conversation.
+            Some(Stage::Talking) if name.is_some() => {
+                self.write(Speaker::System, Role::Customer, Body::AgentJoined { name });
+            }
+            Some(Stage::Talking | Stage::Closing) | None => {}
+        }
+    }
+
+    fn agent_said(&mut self, text: &Text, name: Option<String>) {
+        // A line is a sign of life: who speaks has accepted. Where "joined" is told, a line may be the queue's voice.
+        if self.stage() == Some(Stage::Opening) {
+            self.accepted();
+        }
+        self.write(Speaker::Agent { name }, Role::Customer, Body::Text(text.clone()));
+        self.somebody_spoke();
+    }
+
+    /// The agent system took the conversation.
+    fn accepted(&mut self) {
+        if self.agent_system().is_some_and(|agent| agent.tells_joined) {
+            self.enter(Stage::Waiting);
+        } else {
+            self.joined(None);
+        }
+    }
+
+    fn agent_ended(&mut self, tag: Option<String>) {
+        let Some(stage) = self.stage() else { return };
+        if stage == Stage::Closing {
+            return;
+        }
+        let ending = Ending { outcome: Outcome::AgentEnded, tag };
+        if self.agent_system().is_some_and(|agent| agent.drain_ms > 0) {
+            if let Some(transfer) = self.state.transfer.as_mut() {
+                transfer.closing = Some(ending);
+            }
+            self.enter(Stage::Closing);
+        } else {
+            self.end_transfer(ending, Owner::Bot);
+        }
+    }
+
+    /// A BotKit called back.
+    pub(super) fn callback(&mut self, integration: &IntegrationName, id: &RequestId, call: &Call) {
+        let words = match call {
+            Call::SendUserMessage(text) | Call::SendBotMessage(text) => text.clone(),
+            Call::SkipUserMessage
+            | Call::SkipBotMessage
+            | Call::StartAgentSession
+            | Call::ClearAgentSession
+            | Call::CloseConversation => Text::default(),
+        };
+        match classify(&self.state, integration, id, call) {
+            // Saying nothing is how a bot file drops a line.
+            Meaning::Release(seq) if words.text.is_empty() && words.rich.is_none() => self.skip(seq),
+            Meaning::Release(seq) => self.release(seq, words),
+            Meaning::Skip(seq) => self.skip(seq),
+            Meaning::AgentLine | Meaning::BotLine if words.text.is_empty() && words.rich.is_none() => {
+                self.note_late_call(call);
+            }
+            Meaning::AgentLine => self.agent_said(&words, None),
+            Meaning::BotLine => self.bot_line(words),
+            Meaning::TookOver if self.state.owner == Owner::Bot => self.took_over(integration),
+            Meaning::TookOver => self.joined(None),
+            Meaning::Clear => self.agent_ended(None),
+            Meaning::Close => self.close_conversation(Outcome::AgentEnded),
+            Meaning::Note => self.note_late_call(call),
+        }
+    }
+
+    // ── what comes of deliveries ─────────────────────────────────────────────────────────────────────────────────
+
+    /// A delivery had a result that the domain must know.
+    pub(super) fn delivery(&mut self, participant: ParticipantNo, seq: Seq, result: &DeliveryResult) {
+        let code = |failure: &Failure| failure.code.clone().unwrap_or_default();
+        let is_rung = self.rung().is_some_and(|rung| rung.participant == participant);
+        let is_open = is_rung && self.state.transfer.as_ref().is_some_and(|transfer| transfer.first == seq);
+        let opening = is_open && self.stage() == Some(Stage::Opening);
+        let held = self.state.held.iter().any(|held| held.seq == seq);
+        match result {
+            DeliveryResult::Accepted => {
+                if opening {
+                    self.accepted();
+                }
+            }
+            DeliveryResult::Refused(failure) => {
+                self.note(Note::Refused { seq, participant, code: code(failure) });
+                if opening {
+                    self.rung_failed(failure.clone());
+                } else if held {
+                    self.give_up(seq);
+                } else if is_rung && !is_open {
+                    self.tell(self.app.texts.not_delivered.clone());
+                }
+            }
+            // An Open that may have arrived is accepted by any sign of life before its deadline; a held line waits for
+            // its own. So nothing is decided here.
+            DeliveryResult::Unconfirmed(_) => self.note(Note::Unconfirmed { seq, participant }),
+            DeliveryResult::Stalled(failure) => {
+                self.note(Note::Stalled { participant, code: code(failure) });
+                if is_rung {
+                    self.rung_failed(failure.clone());
+                } else if held {
+                    self.give_up(seq);
+                }
+            }
+            DeliveryResult::Gone(failure) => {
+                self.note(Note::Gone { participant, code: code(failure) });
+                if let Some(mut gone) = self.take(participant) {
+                    gone.gone = true;
+                    gone.to = Some(self.state.head);
+                    self.put(gone);
+                }
+                if is_rung {
+                    let reason = if opening { Reason::Unreachable } else { Reason::AgentLost };
+                    self.rung_failed(Failure { reason, code: failure.code.clone() });
+                } else if held {
+                    self.give_up(seq);
+                }
+            }
+        }
+    }
+
+    /// The rung failed: the next one, or the end.
+    fn rung_failed(&mut self, failure: Failure) {
+        let Some(transfer) = &self.state.transfer else { return };
+        if transfer.stage == Stage::Closing {
+            self.finish_closing();
+            return;
+        }
+        let Some(rung) = transfer.rung.clone() else { return };
+        self.note(Note::RungFailed { target: rung.target, failure: failure.clone() });
+        // Nobody is left to be helped by another agent system.
+        let climbs = failure.reason != Reason::CallerLeft;
+        let outcome = Outcome::Failed(failure);
+        self.leave(rung.participant, &outcome);
+        if climbs && self.open_next_rung() {
+            return;
+        }
+        self.end_transfer(Ending { outcome, tag: None }, Owner::Bot);
+    }
+
+    // ── ending ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// The customer ends the agent chat or everything.
+    pub(super) fn customer_ends(&mut self, scope: Scope) {
+        match scope {
+            Scope::Conversation => self.close_conversation(Outcome::CustomerEnded),
+            Scope::AgentChat => {
+                if self.stage() == Some(Stage::Closing) {
+                    self.finish_closing();
+                } else if self.stage().is_some() {
+                    self.end_transfer(Ending { outcome: Outcome::CustomerEnded, tag: None }, Owner::Bot);
+                }
+            }
+        }
+    }
+
+    /// An operator ends the live transfer.
+    pub(super) fn operator_ends(&mut self) {
+        if self.stage().is_some() {
+            self.end_transfer(Ending { outcome: Outcome::OperatorEnded, tag: None }, Owner::Bot);
+        }
+    }
+
+    /// The drain is over, or not worth going on with.
+    pub(super) fn finish_closing(&mut self) {
+        let ending = self.state.transfer.as_mut().and_then(|transfer| transfer.closing.take());
+        if let Some(ending) = ending {
+            self.end_transfer(ending, Owner::Bot);
+        }
+    }
+
+    /// The conversation is over; a live transfer ends with `outcome`.
+    pub(super) fn close_conversation(&mut self, outcome: Outcome) {
+        if self.state.transfer.is_some() {
+            self.end_transfer(Ending { outcome, tag: None }, Owner::Closed);
+        } else {
+            self.state.owner = Owner::Closed;
+            self.state.epoch = self.state.epoch.next();
+        }
+        self.state.held.clear();
+        self.write(Speaker::System, Role::Customer, Body::Closed);
+        for no in self.state.participants.iter().map(|participant| participant.no).collect::<Vec<_>>() {
+            if let Some(mut participant) = self.take(no) {
+                participant.to = Some(self.state.head);
+                self.put(participant);
+            }
+        }
+    }
+
+    /// The transfer is over; `next` owns the conversation from here.
+    fn end_transfer(&mut self, ending: Ending, next: Owner) {
+        let Ending { outcome, tag } = ending;
+        self.note(Note::TransferEnded(outcome.clone()));
+        if let Some(rung) = self.rung().cloned() {
+            self.leave(rung.participant, &outcome);
+        }
+        let Some(transfer) = self.state.transfer.take() else { return };
+        self.state.owner = next;
+        self.state.epoch = self.state.epoch.next();
+        if transfer.talked {
+            self.write(Speaker::System, Role::Customer, Body::AgentLeft);
+        }
+        if next == Owner::Bot {
+            let node = transfer.node.as_ref();
+            self.return_to_bot(node, outcome, tag, transfer.first, transfer.talked, transfer.for_bot);
+        }
+    }
+
+    fn return_to_bot(
+        &mut self,
+        node: Option<&NodeId>,
+        outcome: Outcome,
+        tag: Option<String>,
+        from: Seq,
+        talked: bool,
+        said_meanwhile: Vec<crate::transfer::ForBot>,
+    ) {
+        let package = ReturnPackage { outcome: outcome.clone(), tag, from, talked };
+        self.write(Speaker::System, Role::Bot, Body::ReturnPackage(package));
+        self.bot_is_back(node, &outcome, said_meanwhile);
+    }
+
+    /// A participant's part is over. It is told by a Close, unless it was the one that ended it. A failed one hears
+    /// nothing else of what still waits for it: the next rung does.
+    fn leave(&mut self, no: ParticipantNo, outcome: &Outcome) {
+        let Some(mut participant) = self.take(no) else { return };
+        participant.to = Some(if *outcome == Outcome::AgentEnded {
+            self.state.head
+        } else {
+            let close = Body::Close { participant: no, outcome: outcome.clone() };
+            self.write(Speaker::System, Role::Agent, close)
+        });
+        participant.only_close = matches!(outcome, Outcome::Failed(_));
+        self.put(participant);
+    }
+
+    // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// A deadline may have passed.
+    pub(super) fn tick(&mut self) {
+        let due: Vec<Seq> =
+            self.state.held.iter().filter(|held| held.until <= self.now).map(|held| held.seq).collect();
+        for seq in due {
+            self.give_up(seq);
+        }
+        let Some(transfer) = &self.state.transfer else { return };
+        if transfer.deadline > self.now {
+            return;
+        }
+        let failed = |reason| Failure { reason, code: Some("deadline".into()) };
+        match overdue(transfer.stage) {
+            Overdue::OpenFirstRung => {
+                let first = transfer.first;
+                let earlier: Vec<Seq> =
+                    self.state.held.iter().map(|held| held.seq).filter(|seq| *seq < first).collect();
+                for seq in earlier {
+                    self.give_up(seq);
+                }
+            }
+            Overdue::Unreachable => self.rung_failed(failed(Reason::Unreachable)),
+            Overdue::QueueTimeout => self.rung_failed(failed(Reason::QueueTimeout)),
+            Overdue::Idle => self.end_transfer(Ending { outcome: Outcome::Idle, tag: None }, Owner::Bot),
+            Overdue::Drained => self.finish_closing(),
+        }
+    }
+
+    /// Somebody spoke: a talking transfer is not idle.
+    pub(super) fn somebody_spoke(&mut self) {
+        if self.stage() == Some(Stage::Talking) {
+            self.enter(Stage::Talking);
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        let agent = self.agent_system().cloned();
+        let (deadlines, now) = (&self.app.deadlines, self.now);
+        if let Some(transfer) = self.state.transfer.as_mut() {
+            transfer.enter(stage, deadlines, agent.as_ref(), now);
+        }
+    }
+
+    // ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn stage(&self) -> Option<Stage> {
+        self.state.transfer.as_ref().map(|transfer| transfer.stage)
+    }
+
+    fn rung(&self) -> Option<&Rung> {
+        self.state.transfer.as_ref()?.rung.as_ref()
+    }
+
+    fn agent_system(&self) -> Option<&AgentSystem> {
+        self.app.agents.get(&self.rung()?.target.integration)
+    }
+}

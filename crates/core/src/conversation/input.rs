@@ -1,0 +1,106 @@
+//! Everything that can happen to a conversation.
+
+use serde::{Deserialize, Serialize};
+
+use super::classify::Call;
+use super::entry::Text;
+use super::request_id::RequestId;
+use crate::transfer::reason::Failure;
+use crate::{IntegrationName, ParticipantNo, Seq};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// The customer opened the chat.
+    Connected,
+    /// The customer said something.
+    CustomerSaid(Text),
+    /// The customer ended something.
+    CustomerEnds(Scope),
+    /// An agent system told something about one of its sessions.
+    Agent {
+        /// Whose session.
+        participant: ParticipantNo,
+        /// What.
+        event: AgentEvent,
+    },
+    /// A BotKit called back.
+    Callback {
+        /// The integration whose participant the id names.
+        integration: IntegrationName,
+        /// The id that we gave it.
+        id: RequestId,
+        /// What it asks for.
+        call: Call,
+    },
+    /// What came of a delivery. Only what the domain must know: that a text arrived is between store and dispatcher.
+    Delivery {
+        /// To whom.
+        participant: ParticipantNo,
+        /// Which entry.
+        seq: Seq,
+        /// The result.
+        result: DeliveryResult,
+    },
+    /// An operator ended the live transfer.
+    OperatorEnds,
+    /// A deadline may have passed.
+    Tick,
+}
+
+/// What a customer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The chat with the agent; the bot takes over.
+    AgentChat,
+    /// The whole conversation.
+    Conversation,
+}
+
+/// What agent systems tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentEvent {
+    /// The conversation is in a queue.
+    Queued {
+        /// The place in it, 1 is next.
+        position: Option<u32>,
+    },
+    /// A human agent is there.
+    Joined {
+        /// As shown to customers.
+        name: Option<String>,
+    },
+    /// The agent said something.
+    Said {
+        /// The words.
+        text: Text,
+        /// As shown to customers.
+        name: Option<String>,
+    },
+    /// The agent's side is over.
+    Ended {
+        /// A tag or disposition.
+        tag: Option<String>,
+    },
+    /// It cannot be done.
+    Failed(Failure),
+}
+
+/// What came of a delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryResult {
+    /// The agent system accepted the Open.
+    Accepted,
+    /// This entry was refused.
+    Refused(Failure),
+    /// It may or may not have arrived, and the vendor offers no way to find out or to repeat it safely.
+    Unconfirmed(Failure),
+    /// It has been failing for a minute and goes on being tried.
+    Stalled(Failure),
+    /// The vendor's session no longer exists.
+    Gone(Failure),
+}

@@ -1,0 +1,13 @@
+//! A conversation: its log, its owner, and what each input does to it.
+
+pub mod classify;
+pub mod entry;
+mod handover;
+pub mod hears;
+pub mod hold;
+pub mod input;
+pub mod participant;
+pub mod request_id;
+pub mod state;
+pub mod step;
+mod talk;

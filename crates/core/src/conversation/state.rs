@@ -1,0 +1,98 @@
+//! What a conversation remembers between two inputs. It is stored as one JSON document of at most 256 kB.
+
+use serde::{Deserialize, Serialize};
+
+use super::hold::Held;
+use super::participant::Participant;
+use crate::transfer::Transfer;
+use crate::{AppId, ConversationId, CustomerId, Epoch, IntegrationName, Seq, Time, TransferNo};
+
+/// Who the customer talks to. Exactly one at any moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// The bot.
+    Bot,
+    /// The agent of the live transfer.
+    Agent,
+    /// Nobody: the conversation is over.
+    Closed,
+}
+
+impl Owner {
+    /// As it stands in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bot => "bot",
+            Self::Agent => "agent",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Who the customer is, as far as it travels along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Our id.
+    pub id: CustomerId,
+    /// The channel integration.
+    pub channel: IntegrationName,
+    /// The person's address on that channel (web: the identity in the login).
+    pub address: String,
+}
+
+/// A conversation's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The tenant.
+    pub app: AppId,
+    /// The conversation.
+    pub id: ConversationId,
+    /// The person.
+    pub customer: Customer,
+    /// Who owns it.
+    pub owner: Owner,
+    /// Raised with every change of owner.
+    pub epoch: Epoch,
+    /// The last entry of the log.
+    pub head: Seq,
+    /// The live transfer. It is there exactly while the owner is Agent.
+    pub transfer: Option<Transfer>,
+    /// How many transfers there were.
+    pub transfers: TransferNo,
+    /// How many transfers began since the customer last said something (loop guard).
+    pub transfers_in_silence: u32,
+    /// Participants that still take part. The store keeps the others.
+    pub participants: Vec<Participant>,
+    /// How many participants there were.
+    pub participants_made: u32,
+    /// Lines that wait for the interceptor, oldest first.
+    pub held: Vec<Held>,
+}
+
+impl State {
+    /// The state of a conversation in which nothing happened yet.
+    pub fn new(app: AppId, id: ConversationId, customer: Customer) -> Self {
+        Self {
+            app,
+            id,
+            customer,
+            owner: Owner::Bot,
+            epoch: Epoch(1),
+            head: Seq(0),
+            transfer: None,
+            transfers: TransferNo(0),
+            transfers_in_silence: 0,
+            participants: Vec::new(),
+            participants_made: 0,
+            held: Vec::new(),
+        }
+    }
+
+    /// When [`super::input::Input::Tick`] is next worth its while.
+    pub fn wake_at(&self) -> Option<Time> {
+        let transfer = self.transfer.iter().map(|transfer| transfer.deadline);
+        let held = self.held.iter().map(|held| held.until);
+        transfer.chain(held).min()
+    }
+}

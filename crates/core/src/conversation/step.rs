@@ -1,0 +1,152 @@
+//! The one function that changes a conversation.
+//!
+//! [`step`] is total: every input has an answer in every state, if only a note for the timeline. It is pure: the same
+//! arguments give the same result. Each kind of input is a method beside its concept: what people say in `talk.rs`,
+//! the transfer machine in `handover.rs`.
+
+use super::entry::{Body, Entry, Note, Role, Speaker};
+use super::input::Input;
+use super::participant::Participant;
+use super::state::{Owner, State};
+use crate::{App, IntegrationName, ParticipantNo, Seq, Time, TransferNo};
+
+/// What one input did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The next state.
+    pub state: State,
+    /// What was written to the log, in order.
+    pub entries: Vec<Entry>,
+    /// Participants that joined, or whose range changed.
+    pub participants: Vec<Participant>,
+}
+
+/// Steps a conversation: `input` happened at `now`. `seed` is the only randomness there is.
+pub fn step(app: &App, state: &State, input: &Input, now: Time, seed: u64) -> Step {
+    let mut work = Work { app, state: state.clone(), entries: Vec::new(), changed: Vec::new(), now, seed };
+    work.apply(input);
+    Step { state: work.state, entries: work.entries, participants: work.changed }
+}
+
+/// A step under way.
+pub(super) struct Work<'a> {
+    pub(super) app: &'a App,
+    pub(super) state: State,
+    pub(super) entries: Vec<Entry>,
+    changed: Vec<Participant>,
+    pub(super) now: Time,
+    pub(super) seed: u64,
+}
+
+impl Work<'_> {
+    fn apply(&mut self, input: &Input) {
+        if self.state.owner == Owner::Closed {
+            self.late(input);
+            return;
+        }
+        match input {
+            Input::Connected => self.connected(),
+            Input::CustomerSaid(text) => self.customer_said(text),
+            Input::CustomerEnds(scope) => self.customer_ends(*scope),
+            Input::Agent { participant, event } => self.agent_event(*participant, event),
+            Input::Callback { integration, id, call } => self.callback(integration, id, call),
+            Input::Delivery { participant, seq, result } => self.delivery(*participant, *seq, result),
+            Input::OperatorEnds => self.operator_ends(),
+            Input::Tick => self.tick(),
+        }
+    }
+
+    /// What comes after a conversation closed changes nothing but the timeline; what nobody said leaves no trace.
+    fn late(&mut self, input: &Input) {
+        match input {
+            Input::CustomerSaid(text) => self.note_late("customer line", &text.text),
+            Input::Agent { event: super::input::AgentEvent::Said { text, .. }, .. } => {
+                self.note_late("agent line", &text.text);
+            }
+            Input::Callback { call, .. } => self.note_late_call(call),
+            Input::Connected
+            | Input::CustomerEnds(_)
+            | Input::Agent { .. }
+            | Input::Delivery { .. }
+            | Input::OperatorEnds
+            | Input::Tick => {}
+        }
+    }
+
+    /// Writes an entry under the current epoch. The transfer is the live one, if any.
+    pub(super) fn write(&mut self, by: Speaker, to: Role, body: Body) -> Seq {
+        let epoch = self.state.epoch;
+        self.write_entry(Entry {
+            seq: Seq(0),
+            at: self.now,
+            by,
+            to,
+            epoch,
+            transfer: self.live(),
+            release_of: None,
+            body,
+        })
+    }
+
+    /// Writes an entry at the next position.
+    pub(super) fn write_entry(&mut self, mut entry: Entry) -> Seq {
+        entry.seq = self.state.head.next();
+        self.state.head = entry.seq;
+        let seq = entry.seq;
+        self.entries.push(entry);
+        seq
+    }
+
+    /// Writes a note for the timeline.
+    pub(super) fn note(&mut self, note: Note) {
+        self.write(Speaker::System, Role::Nobody, Body::Note(note));
+    }
+
+    pub(super) fn note_late(&mut self, what: &str, text: &str) {
+        self.note(Note::Late { what: what.to_owned(), text: text.to_owned() });
+    }
+
+    fn live(&self) -> Option<TransferNo> {
+        self.state.transfer.as_ref().map(|transfer| transfer.no)
+    }
+
+    /// A new participant whose range begins at `from`.
+    pub(super) fn join(
+        &mut self,
+        integration: &IntegrationName,
+        role: Role,
+        transfer: Option<TransferNo>,
+        from: Seq,
+    ) -> Participant {
+        self.state.participants_made += 1;
+        Participant {
+            no: ParticipantNo(self.state.participants_made),
+            integration: integration.clone(),
+            role,
+            transfer,
+            queue: None,
+            from,
+            to: None,
+            took_over: false,
+            only_close: false,
+            gone: false,
+        }
+    }
+
+    /// Puts a participant, new or changed, into the state and into the result.
+    pub(super) fn put(&mut self, participant: Participant) {
+        self.changed.retain(|changed| changed.no != participant.no);
+        self.changed.push(participant.clone());
+        self.state.participants.retain(|known| known.no != participant.no);
+        // One whose range is closed needs no remembering: what it still has to hear is between store and dispatcher.
+        if participant.to.is_none() {
+            self.state.participants.push(participant);
+        }
+    }
+
+    /// Takes a participant out of the state, to be changed and [`put`](Self::put) back.
+    pub(super) fn take(&mut self, no: ParticipantNo) -> Option<Participant> {
+        let at = self.state.participants.iter().position(|participant| participant.no == no)?;
+        Some(self.state.participants.remove(at))
+    }
+}

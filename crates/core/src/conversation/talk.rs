@@ -1,0 +1,234 @@
+//! What people and bots say, and interception.
+
+use super::classify::Call;
+use super::entry::{Body, Entry, Note, Role, Speaker, Text};
+use super::hold::{Held, MAX_HELD, Way};
+use super::state::Owner;
+use super::step::Work;
+use crate::app::HoldPolicy;
+use crate::flow::{self, Act, Event};
+use crate::transfer::{ForBot, Outcome, Stage};
+use crate::{Seq, TransferNo};
+
+/// All held words together stay below this, in bytes: the state document is bounded.
+const MAX_HELD_BYTES: usize = 32 * 1024;
+
+impl Work<'_> {
+    pub(super) fn connected(&mut self) {
+        if self.state.head == Seq(0) {
+            self.write(Speaker::System, Role::Customer, Body::Opened);
+            self.run_flow(&Event::Started);
+        }
+    }
+
+    pub(super) fn customer_said(&mut self, text: &Text) {
+        self.state.transfers_in_silence = 0;
+        match self.state.owner {
+            Owner::Bot => self.customer_to_bot(text, None),
+            Owner::Agent => self.customer_to_agent(text),
+            Owner::Closed => {}
+        }
+    }
+
+    fn customer_to_agent(&mut self, text: &Text) {
+        let body = Body::Text(text.clone());
+        let closing = self.state.transfer.as_ref().is_some_and(|transfer| transfer.stage == Stage::Closing);
+        if !closing {
+            self.write(Speaker::Customer, Role::Agent, body);
+            self.somebody_spoke();
+            return;
+        }
+        // The agent left: these words are for the bot, which is not back yet.
+        let seq = self.write(Speaker::Customer, Role::Nobody, body);
+        let Some(transfer) = self.state.transfer.as_mut() else { return };
+        transfer.for_bot.push(ForBot { seq, text: text.text.clone() });
+        let bytes: usize = transfer.for_bot.iter().map(|line| line.text.len()).sum();
+        if transfer.for_bot.len() >= MAX_HELD || bytes > MAX_HELD_BYTES {
+            self.finish_closing();
+        }
+    }
+
+    /// A customer's line goes to the bot, by way of the interceptor if there is one. `release_of` names the entry that
+    /// already holds the words.
+    pub(super) fn customer_to_bot(&mut self, text: &Text, release_of: Option<Seq>) {
+        if self.intercept(Speaker::Customer, Way::ToBot, text, release_of) {
+            return;
+        }
+        self.say(Speaker::Customer, Role::Bot, text.clone(), self.state.epoch, None, release_of);
+        self.run_flow(&Event::Said(&text.text));
+    }
+
+    fn bot_says(&mut self, text: Text) {
+        if !self.intercept(Speaker::Bot, Way::ToCustomer, &text, None) {
+            self.write(Speaker::Bot, Role::Customer, Body::Text(text));
+        }
+    }
+
+    /// Holds a line for the interceptor. False when there is none.
+    fn intercept(&mut self, by: Speaker, way: Way, text: &Text, release_of: Option<Seq>) -> bool {
+        let Some((integration, _)) = self.app.interceptor() else { return false };
+        let integration = integration.clone();
+        let epoch = self.state.epoch;
+        let seq = self.say(by, Role::Interceptor, text.clone(), epoch, None, release_of);
+        let known = |no: &super::participant::Participant| {
+            no.role == Role::Interceptor && no.integration == integration && no.to.is_none()
+        };
+        if !self.state.participants.iter().any(known) {
+            let participant = self.join(&integration, Role::Interceptor, None, seq);
+            self.put(participant);
+        }
+        let until = self.now.plus(self.app.deadlines.hold_ms);
+        self.state.held.push(Held { seq, epoch, way, text: text.clone(), until });
+        while self.state.held.len() > MAX_HELD || self.held_bytes() > MAX_HELD_BYTES {
+            let oldest = self.state.held.remove(0);
+            self.note_about(oldest.seq, Note::PassedOn);
+            self.go_on(oldest, None);
+        }
+        true
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.state.held.iter().map(|held| held.text.text.len()).sum()
+    }
+
+    fn say(
+        &mut self,
+        by: Speaker,
+        to: Role,
+        text: Text,
+        epoch: crate::Epoch,
+        transfer: Option<TransferNo>,
+        release_of: Option<Seq>,
+    ) -> Seq {
+        let body = Body::Text(text);
+        self.write_entry(Entry { seq: Seq(0), at: self.now, by, to, epoch, transfer, release_of, body })
+    }
+
+    fn note_about(&mut self, held: Seq, note: Note) {
+        self.write(Speaker::System, Role::Nobody, Body::Note(note));
+        if let Some(entry) = self.entries.last_mut() {
+            entry.release_of = Some(held);
+        }
+    }
+
+    /// The interceptor releases a held line, with its own words.
+    pub(super) fn release(&mut self, seq: Seq, words: Text) {
+        if let Some(held) = self.unhold(seq) {
+            self.go_on(held, Some(words));
+            self.earlier_lines_decided();
+        }
+    }
+
+    /// The interceptor drops a held line.
+    pub(super) fn skip(&mut self, seq: Seq) {
+        if self.unhold(seq).is_some() {
+            self.note_about(seq, Note::Skipped);
+            self.earlier_lines_decided();
+        }
+    }
+
+    /// A held line got no word in time, or cannot get one: the policy decides.
+    pub(super) fn give_up(&mut self, seq: Seq) {
+        let Some(held) = self.unhold(seq) else { return };
+        match self.app.interceptor().map_or(HoldPolicy::Pass, |(_, policy)| policy) {
+            HoldPolicy::Pass => {
+                self.note_about(seq, Note::PassedOn);
+                self.go_on(held, None);
+            }
+            HoldPolicy::Drop => {
+                self.note_about(seq, Note::Dropped);
+                if held.way == Way::ToBot && self.is_current(&held) {
+                    self.tell(self.app.texts.dropped.clone());
+                }
+            }
+        }
+        self.earlier_lines_decided();
+    }
+
+    /// Says something to the customer on our own behalf, past any interceptor.
+    pub(super) fn tell(&mut self, text: String) {
+        self.write(Speaker::System, Role::Customer, Body::Text(Text::plain(text)));
+    }
+
+    fn unhold(&mut self, seq: Seq) -> Option<Held> {
+        let at = self.state.held.iter().position(|held| held.seq == seq)?;
+        Some(self.state.held.remove(at))
+    }
+
+    fn is_current(&self, held: &Held) -> bool {
+        self.state.owner == Owner::Bot && self.state.epoch == held.epoch
+    }
+
+    /// A line that was held goes where it was going, in the released words or its own.
+    fn go_on(&mut self, held: Held, words: Option<Text>) {
+        let text = words.unwrap_or_else(|| Text { client_id: None, ..held.text.clone() });
+        match held.way {
+            // Spoken under its own epoch: the bot said it while it was the owner.
+            Way::ToCustomer => {
+                self.say(Speaker::Bot, Role::Customer, text, held.epoch, None, Some(held.seq));
+            }
+            Way::ToBot if self.is_current(&held) => {
+                self.say(Speaker::Customer, Role::Bot, text.clone(), held.epoch, None, Some(held.seq));
+                self.run_flow(&Event::Said(&text.text));
+            }
+            // The bot let go meanwhile. The agent has the line as context; the timeline shows what became of it.
+            Way::ToBot => {
+                let what = "released to the bot".to_owned();
+                self.note_about(held.seq, Note::Late { what, text: text.text });
+            }
+        }
+    }
+
+    /// The bot speaks once more, by an id it got earlier.
+    pub(super) fn bot_line(&mut self, text: Text) {
+        self.write(Speaker::Bot, Role::Customer, Body::Text(text));
+    }
+
+    pub(super) fn note_late_call(&mut self, call: &Call) {
+        let (what, text) = match call {
+            Call::SendUserMessage(text) => ("sendUserMessage", text.text.as_str()),
+            Call::SendBotMessage(text) => ("sendBotMessage", text.text.as_str()),
+            Call::SkipUserMessage => ("skipUserMessage", ""),
+            Call::SkipBotMessage => ("skipBotMessage", ""),
+            Call::StartAgentSession => ("startAgentSession", ""),
+            Call::ClearAgentSession => ("clearAgentSession", ""),
+            Call::CloseConversation => ("clearConversationSession", ""),
+        };
+        self.note_late(what, text);
+    }
+
+    /// The bot gets the conversation back: it is told how the human part ended, then what the customer said meanwhile.
+    pub(super) fn bot_is_back(
+        &mut self,
+        node: Option<&flow::NodeId>,
+        outcome: &Outcome,
+        said_meanwhile: Vec<ForBot>,
+    ) {
+        self.run_flow(&Event::Returned { node, outcome });
+        for line in said_meanwhile {
+            if self.state.owner == Owner::Bot {
+                self.customer_to_bot(&Text::plain(line.text), Some(line.seq));
+            } else {
+                // The bot handed over again at once: the new agent system hears these words in its transfer.
+                self.say_again_to_agent(line);
+            }
+        }
+    }
+
+    fn say_again_to_agent(&mut self, line: ForBot) {
+        if let (Owner::Agent, Some(transfer)) = (self.state.owner, &self.state.transfer) {
+            let (no, epoch) = (transfer.no, self.state.epoch);
+            self.say(Speaker::Customer, Role::Agent, Text::plain(line.text), epoch, Some(no), Some(line.seq));
+        }
+    }
+
+    fn run_flow(&mut self, event: &Event<'_>) {
+        for act in flow::run(&self.app.flow, &self.app.texts.transfer_failed, event, self.seed) {
+            match act {
+                Act::Say(text) => self.bot_says(Text::plain(text)),
+                Act::Transfer(node) => self.request_transfer(&node),
+                Act::End => self.close_conversation(Outcome::AgentEnded),
+            }
+        }
+    }
+}
