@@ -27,7 +27,14 @@ export class Interline {
     const server = new Interline();
     server.data = await mkdtemp(path.join(tmpdir(), 'interline-browser-'));
     server.port = await freePort();
-    await server.boot();
+    // However the run ends, no server outlives it.
+    process.once('exit', () => server.#child?.kill('SIGKILL'));
+    try {
+      await server.boot();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
     return server;
   }
 
@@ -38,7 +45,7 @@ export class Interline {
     this.#child = child;
     this.exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     let failure;
-    child.once('error', (error) => (failure = error));
+    child.once('error', (error) => (failure = new Error(`${BIN} cannot be run: ${error.message}`)));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
       stream.on('data', (text) => (this.output += text));
@@ -60,7 +67,7 @@ export class Interline {
   }
 
   async stop() {
-    if (this.#child?.exitCode === null && this.#child.signalCode === null) await this.kill();
+    if (this.#child?.pid && this.#child.exitCode === null && this.#child.signalCode === null) await this.kill();
     await rm(this.data, { recursive: true, force: true });
   }
 }

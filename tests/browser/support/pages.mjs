@@ -23,6 +23,7 @@ export const launch = () =>
 export class ChatPage {
   frames = [];
   sockets = [];
+  closed = 0;
   faults = [];
 
   /** `context` is one browser; two tabs of one user share it. */
@@ -32,6 +33,7 @@ export class ChatPage {
     chat.page.on('pageerror', (error) => chat.faults.push(String(error?.stack ?? error)));
     chat.page.on('websocket', (socket) => {
       chat.sockets.push(socket.url());
+      socket.on('close', () => (chat.closed += 1));
       const record = (way) => ({ payload }) => chat.frames.push({ way, ...JSON.parse(payload) });
       socket.on('framesent', record('up'));
       socket.on('framereceived', record('down'));

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine does not have: Debian packages (PostgreSQL, Chromium, …) and the
+# npm packages of tests/browser. Quick when everything is there. Wants root, or sudo, only if a package is missing.
+#
+#   tests/support/install.sh            everything that `make test` needs
+#   tests/support/install.sh --check    installs nothing; exit 1 and a list if something is missing
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+check_only=false
+[ "${1:-}" = --check ] && check_only=true
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# cargo and node are the developer's choice of version, so nobody's package manager is told to bring them.
+if ! has cargo; then
+  echo "install: cargo is missing; install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or later (rustup.rs)" >&2
+  exit 1
+fi
+if ! has npm || ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null; then
+  echo "install: Node.js 20 or later with npm is missing; the browser tests need it" >&2
+  exit 1
+fi
+
+packages=()
+has cc || packages+=(build-essential)                                   # aws-lc-sys and SQLite are compiled C
+has "${CHROMIUM:-chromium}" || packages+=(chromium)                     # the browser of tests/browser
+tests/support/postgres.sh --find >/dev/null 2>&1 || packages+=(postgresql)
+python3 -c 'import tomllib' 2>/dev/null || packages+=(python3)          # tests/support/licenses.py
+
+if [ ${#packages[@]} -gt 0 ]; then
+  echo "install: missing Debian packages: ${packages[*]}" >&2
+  $check_only && exit 1
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! has sudo; then
+      echo "install: neither root nor sudo; ask an administrator for: apt-get install ${packages[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  if ! has apt-get; then
+    echo "install: no apt-get here; install the like of these yourself: ${packages[*]}" >&2
+    exit 1
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+  python3 -c 'import tomllib' || { echo "install: python3 is older than 3.11" >&2; exit 1; }
+fi
+
+# `npm ci` empties node_modules first, so it runs only when the lock file is not the one that was installed.
+stamp=tests/browser/node_modules/.installed-lock
+if ! cmp -s tests/browser/package-lock.json "$stamp"; then
+  if $check_only; then
+    echo "install: the npm packages of tests/browser are missing or old" >&2
+    exit 1
+  fi
+  for try in 1 2 3; do
+    if npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error; then break; fi
+    [ "$try" -eq 3 ] && { echo "install: npm ci failed three times" >&2; exit 1; }
+    sleep $((try * 5))
+  done
+  cp tests/browser/package-lock.json "$stamp"
+fi
+
+has cargo-nextest || echo "install: cargo-nextest is not here; the tests run with cargo test instead" >&2
