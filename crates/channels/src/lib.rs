@@ -1,1 +1,85 @@
-//! x
+//! The channels: how customers reach a conversation. One folder per channel, one line per channel in [`CHANNELS`].
+//!
+//! A channel is a wire protocol and nothing else. What a customer does goes in through
+//! [`Host::hear`](interline_connector::channel::Host::hear); what a customer is to see comes out of the log through
+//! [`Host::read`](interline_connector::channel::Host::read). A channel keeps nothing: the log is its buffer.
+//!
+//! ```text
+//!   client ─► channel ─► Host::hear ─► log
+//!   client ◄─ channel ◄─ Host::read ◄─ log      (woken by Host::watch)
+//! ```
+//!
+//! | folder | channel |
+//! |---|---|
+//! | `web/` | the vendor's browser and mobile chat client, unmodified |
+
+pub mod web;
+
+use std::sync::Arc;
+
+use interline_connector::channel::Host;
+use schemars::Schema;
+use serde_json::Value;
+
+/// A channel, as the rest of the program knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Channel {
+    /// Its type in an app's configuration, and the name of its folder.
+    pub id: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// The JSON Schema of an integration's settings.
+    pub settings: fn() -> Schema,
+    /// Checks an integration's settings; the error is for the operator.
+    pub check: fn(&Value) -> Result<(), String>,
+    /// Its routes, under the paths that its protocol fixes.
+    pub router: fn(Arc<dyn Host>) -> axum::Router,
+}
+
+/// All channels.
+pub const CHANNELS: &[Channel] = &[Channel {
+    id: web::ID,
+    title: "Web and mobile client",
+    settings: web::schema,
+    check: web::check,
+    router: web::router,
+}];
+
+/// The channel with this id.
+pub fn find(id: &str) -> Option<&'static Channel> {
+    CHANNELS.iter().find(|channel| channel.id == id)
+}
+
+/// The routes of all channels.
+pub fn router(host: &Arc<dyn Host>) -> axum::Router {
+    CHANNELS
+        .iter()
+        .fold(axum::Router::new(), |routes, channel| routes.merge((channel.router)(Arc::clone(host))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_is_a_channel_and_every_channel_has_a_folder() {
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders: Vec<String> = std::fs::read_dir(src)
+            .expect("src")
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        folders.sort();
+        let mut listed: Vec<&str> = CHANNELS.iter().map(|channel| channel.id).collect();
+        listed.sort_unstable();
+        assert_eq!(folders, listed);
+    }
+
+    #[test]
+    fn a_settings_schema_is_an_object() {
+        for channel in CHANNELS {
+            assert_eq!((channel.settings)().get("type"), Some(&Value::from("object")), "{}", channel.id);
+        }
+    }
+}

@@ -42,6 +42,11 @@ pub trait AgentSystem: Send + Sync + 'static {
         Answer::error(404, "this integration has no history call")
     }
 
+    /// The customer is typing, or stopped. Best effort and never logged; nothing where the vendor has no such thing.
+    async fn typing(&self, conversation: &Brief, session: Option<Value>, on: bool) {
+        let _ = (conversation, session, on);
+    }
+
     /// Owns a duplex session instead of `deliver`, until it is over. Only for [`crate::manifest::Delivery::Pinned`].
     async fn run(&self, link: &mut dyn Link) -> RunEnd {
         let _ = link;
@@ -110,6 +115,8 @@ pub trait Link: Send {
     async fn done(&mut self, seq: Seq, result: Result<Done, Failure>);
     /// The vendor told something. Returns when it is durable. The same `external_id` again changes nothing.
     async fn heard(&mut self, external_id: Option<String>, event: AgentEvent);
+    /// The agent is typing, or stopped. Outside the log; nothing waits for it.
+    fn typing(&mut self, on: bool);
     /// Saves the session document.
     async fn save(&mut self, session: Value);
 }

@@ -64,7 +64,8 @@ pub trait Host: Send + Sync + 'static {
     async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable>;
 
     /// What the customer sees after `place`, oldest first, at most `limit`; moves `place` behind it. Follows the
-    /// customer from a closed conversation into the next.
+    /// customer from a closed conversation into the next. Fewer than `limit`: that was all. Nothing, if `place` is in
+    /// a conversation that is not the customer's: clients name places.
     ///
     /// # Errors
     /// The store is out of reach.
@@ -83,7 +84,7 @@ pub trait Host: Send + Sync + 'static {
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Unavailable>;
 
     /// A page of the customer's history, oldest first: the `limit` lines before the newest `skip`, or before the line
-    /// `before`.
+    /// `before` (an empty page if that is not the customer's).
     ///
     /// # Errors
     /// The store is out of reach.
@@ -93,7 +94,9 @@ pub trait Host: Send + Sync + 'static {
     /// What concerns the customer from now on. Hints only: a lagging receiver misses some and reads again.
     fn watch(&self, app: &AppId, customer: &Customer) -> broadcast::Receiver<Hint>;
 
-    /// Raises the customer's marks: everything up to `seq` was delivered, or read. Never lowers them.
+    /// Raises the customer's marks: everything up to `seq` was delivered, or read. Never lowers them. What is read was
+    /// delivered. A conversation that is not the customer's, or a seq beyond its log, changes nothing: clients name
+    /// them.
     fn mark(&self, app: &AppId, customer: &Customer, conversation: &ConversationId, seq: Seq, mark: Mark);
 
     /// The customer is typing, or stopped.

@@ -1,1 +1,43 @@
-//! x
+//! The only place where the domain, the store and the connectors meet.
+//!
+//! ```text
+//!   channel, webhook, duplex link ─► ingress ─► step() ─► one commit ─► hints
+//!                                       ▲                                │
+//!                  results of deliveries│                                ▼
+//!                                   dispatch ◄── participants with head > cursor ── readers (sockets)
+//! ```
+//!
+//! | file | concept |
+//! |---|---|
+//! | `ingress.rs` | an input is stepped and committed, then told |
+//! | `live.rs` | conversations in memory: one mutex each, dropped when idle |
+//! | `dispatch/` | entries go out, one at a time per participant; `settle.rs` writes what came of it, `outcome.rs` is the failure table |
+//! | `pinned.rs` | duplex sessions: one task owns each |
+//! | `timers.rs` | deadlines and retries; the database is looked through for what memory does not hold |
+//! | `hints.rs` | "look there": losing one costs latency, never correctness |
+//! | `host.rs` | what channels see of the engine |
+//! | `webhooks.rs` | vendors' calls |
+//! | `clock.rs` | every wait and every "now" |
+//! | `stop.rs` | finishing work in hand |
+
+mod apps;
+mod clock;
+mod customers;
+mod dispatch;
+mod engine;
+mod hints;
+mod host;
+mod ingress;
+mod live;
+mod marks;
+mod pinned;
+mod stop;
+mod timers;
+mod webhooks;
+
+pub use apps::Runtime;
+pub use clock::Clock;
+pub use dispatch::outcome::{Cursor, Verdict, verdict};
+pub use engine::{Engine, Settings};
+pub use hints::{About, Hints, InProcess};
+pub use ingress::Trouble;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::Text;
+use super::hold::Way;
 use super::request_id::{RequestId, RequestKind};
 use super::state::{Owner, State};
 use crate::transfer::Stage;
@@ -55,7 +56,7 @@ pub enum Meaning {
 /// Decides what `call` with `id` by `integration` means in `state`. The caller has checked that the id belongs to
 /// this conversation and to a participant of `integration`.
 pub fn classify(state: &State, integration: &IntegrationName, id: &RequestId, call: &Call) -> Meaning {
-    let held = state.held.iter().any(|held| held.seq == id.seq);
+    let held = is_held(state, integration, id);
     let bots_turn = state.owner == Owner::Bot && id.epoch == state.epoch;
     // While Requested no rung is open yet, but it is known whose turn is next.
     let live = state.transfer.as_ref().and_then(|transfer| {
@@ -108,4 +109,20 @@ pub fn classify(state: &State, integration: &IntegrationName, id: &RequestId, ca
             (Owner::Agent, None) | (Owner::Closed, _) => Meaning::Note,
         },
     }
+}
+
+/// Whether `id` was made for a line that is held still, and for the interceptor that holds it.
+fn is_held(state: &State, integration: &IntegrationName, id: &RequestId) -> bool {
+    let way = match id.kind {
+        RequestKind::CustomerLine => Way::ToBot,
+        RequestKind::BotLine => Way::ToCustomer,
+        RequestKind::Transfer | RequestKind::AgentMode => return false,
+    };
+    let interceptor = state.participants.iter().any(|participant| {
+        participant.no == id.participant
+            && participant.is_interceptor()
+            && participant.integration == *integration
+    });
+    interceptor
+        && state.held.iter().any(|held| held.seq == id.seq && held.epoch == id.epoch && held.way == way)
 }

@@ -89,8 +89,11 @@ impl Work<'_> {
     pub(super) fn earlier_lines_decided(&mut self) {
         let Some(transfer) = &self.state.transfer else { return };
         let first = transfer.first;
-        if transfer.stage == Stage::Requested && !self.state.held.iter().any(|held| held.seq < first) {
-            self.open_next_rung();
+        let ready =
+            transfer.stage == Stage::Requested && !self.state.held.iter().any(|held| held.seq < first);
+        if ready && !self.open_next_rung() {
+            let outcome = Outcome::Failed(Failure::of(Reason::Unconfigured));
+            self.end_transfer(Ending { outcome, tag: None }, Owner::Bot);
         }
     }
 
@@ -138,11 +141,12 @@ impl Work<'_> {
 
     fn queued(&mut self, position: Option<u32>) {
         match self.stage() {
-            Some(Stage::Opening) => self.enter(Stage::Waiting),
+            // A sign of life, which may overtake the answer to the Open.
+            Some(Stage::Opening) => self.accepted(),
             Some(Stage::Waiting) => {}
             Some(Stage::Requested | Stage::Talking | Stage::Closing) | None => return,
         }
-        if let Some(position) = position {
+        if let (Some(Stage::Waiting), Some(position)) = (self.stage(), position) {
             self.write(Speaker::System, Role::Customer, Body::Queued { position });
         }
     }
@@ -234,7 +238,9 @@ impl Work<'_> {
         let is_rung = self.rung().is_some_and(|rung| rung.participant == participant);
         let is_open = is_rung && self.state.transfer.as_ref().is_some_and(|transfer| transfer.first == seq);
         let opening = is_open && self.stage() == Some(Stage::Opening);
-        let held = self.state.held.iter().any(|held| held.seq == seq);
+        let intercepts =
+            self.state.participants.iter().any(|known| known.no == participant && known.is_interceptor());
+        let held = intercepts && self.state.held.iter().any(|held| held.seq == seq);
         match result {
             DeliveryResult::Accepted => {
                 if opening {
@@ -272,8 +278,11 @@ impl Work<'_> {
                 if is_rung {
                     let reason = if opening { Reason::Unreachable } else { Reason::AgentLost };
                     self.rung_failed(Failure { reason, code: failure.code.clone() });
-                } else if held {
-                    self.give_up(seq);
+                } else if intercepts {
+                    // Nobody else will hear what it holds.
+                    for seq in self.state.held.iter().map(|held| held.seq).collect::<Vec<_>>() {
+                        self.give_up(seq);
+                    }
                 }
             }
         }
@@ -314,9 +323,11 @@ impl Work<'_> {
         }
     }
 
-    /// An operator ends the live transfer.
+    /// An operator ends the live transfer. How one in Closing ends was decided when the agent left.
     pub(super) fn operator_ends(&mut self) {
-        if self.stage().is_some() {
+        if self.stage() == Some(Stage::Closing) {
+            self.finish_closing();
+        } else if self.stage().is_some() {
             self.end_transfer(Ending { outcome: Outcome::OperatorEnded, tag: None }, Owner::Bot);
         }
     }
@@ -329,15 +340,19 @@ impl Work<'_> {
         }
     }
 
-    /// The conversation is over; a live transfer ends with `outcome`.
+    /// The conversation is over; a live transfer ends with `outcome`, unless it was Closing already. What is still held
+    /// is decided now: the bot's last words may be among it.
     pub(super) fn close_conversation(&mut self, outcome: Outcome) {
-        if self.state.transfer.is_some() {
-            self.end_transfer(Ending { outcome, tag: None }, Owner::Closed);
+        if let Some(transfer) = self.state.transfer.as_mut() {
+            let ending = transfer.closing.take().unwrap_or(Ending { outcome, tag: None });
+            self.end_transfer(ending, Owner::Closed);
         } else {
             self.state.owner = Owner::Closed;
             self.state.epoch = self.state.epoch.next();
         }
-        self.state.held.clear();
+        for seq in self.state.held.iter().map(|held| held.seq).collect::<Vec<_>>() {
+            self.give_up(seq);
+        }
         self.write(Speaker::System, Role::Customer, Body::Closed);
         for no in self.state.participants.iter().map(|participant| participant.no).collect::<Vec<_>>() {
             if let Some(mut participant) = self.take(no) {
@@ -416,6 +431,7 @@ impl Work<'_> {
                 for seq in earlier {
                     self.give_up(seq);
                 }
+                self.earlier_lines_decided();
             }
             Overdue::Unreachable => self.rung_failed(failed(Reason::Unreachable)),
             Overdue::QueueTimeout => self.rung_failed(failed(Reason::QueueTimeout)),

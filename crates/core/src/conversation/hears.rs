@@ -37,6 +37,18 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether it is time to deliver `entry` to `participant`. While it is not known whether an agent system took the
+    /// conversation, it is not told more than the Open.
+    pub fn ready_for(&self, participant: &Participant, entry: &Entry) -> bool {
+        let opening = self.transfer.as_ref().is_some_and(|transfer| {
+            transfer.stage == crate::transfer::Stage::Opening
+                && transfer.rung.as_ref().is_some_and(|rung| rung.participant == participant.no)
+        });
+        !opening || matches!(entry.body, Body::Open | Body::Close { .. })
+    }
+}
+
 impl Entry {
     /// Whether the customer sees this entry in the chat: what is said to them, and what they said, once.
     pub fn customer_sees(&self) -> bool {

@@ -12,6 +12,16 @@ use crate::{Epoch, Seq, Time};
 /// goes on.
 pub const MAX_HELD: usize = 20;
 
+/// All held words together stay below this many bytes of the state document, which has 256 kB: so much for the
+/// interceptor's lines, so much again for the bot's while Closing. 20 lines of 4 kB fit.
+pub(super) const MAX_HELD_BYTES: usize = 96 * 1024;
+
+/// How many bytes words take in the state document. Escapes count: a control character is one byte in memory and six
+/// in JSON.
+pub(super) fn weight<T: Serialize>(words: &T) -> usize {
+    serde_json::to_vec(words).map_or(usize::MAX, |json| json.len())
+}
+
 /// A line that waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {

@@ -33,3 +33,10 @@ pub struct Participant {
     #[serde(default)]
     pub gone: bool,
 }
+
+impl Participant {
+    /// Whether it is the one that sees every line between customer and bot first.
+    pub fn is_interceptor(&self) -> bool {
+        self.role == Role::Interceptor
+    }
+}

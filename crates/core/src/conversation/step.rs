@@ -54,6 +54,7 @@ impl Work<'_> {
             Input::OperatorEnds => self.operator_ends(),
             Input::Tick => self.tick(),
         }
+        self.let_the_oldest_pass();
     }
 
     /// What comes after a conversation closed changes nothing but the timeline; what nobody said leaves no trace.

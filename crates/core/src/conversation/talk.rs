@@ -2,7 +2,8 @@
 
 use super::classify::Call;
 use super::entry::{Body, Entry, Note, Role, Speaker, Text};
-use super::hold::{Held, MAX_HELD, Way};
+use super::hold::{Held, MAX_HELD, MAX_HELD_BYTES, Way, weight};
+use super::participant::Participant;
 use super::state::Owner;
 use super::step::Work;
 use crate::app::HoldPolicy;
@@ -10,19 +11,24 @@ use crate::flow::{self, Act, Event};
 use crate::transfer::{ForBot, Outcome, Stage};
 use crate::{Seq, TransferNo};
 
-/// All held words together stay below this, in bytes: the state document is bounded.
-const MAX_HELD_BYTES: usize = 32 * 1024;
-
 impl Work<'_> {
     pub(super) fn connected(&mut self) {
         if self.state.head == Seq(0) {
-            self.write(Speaker::System, Role::Customer, Body::Opened);
+            self.opened();
             self.run_flow(&Event::Started);
         }
     }
 
+    fn opened(&mut self) {
+        self.write(Speaker::System, Role::Customer, Body::Opened);
+    }
+
     pub(super) fn customer_said(&mut self, text: &Text) {
         self.state.transfers_in_silence = 0;
+        // A line after the last conversation closed opens the next; who speaks first needs no welcome.
+        if self.state.head == Seq(0) {
+            self.opened();
+        }
         match self.state.owner {
             Owner::Bot => self.customer_to_bot(text, None),
             Owner::Agent => self.customer_to_agent(text),
@@ -42,8 +48,8 @@ impl Work<'_> {
         let seq = self.write(Speaker::Customer, Role::Nobody, body);
         let Some(transfer) = self.state.transfer.as_mut() else { return };
         transfer.for_bot.push(ForBot { seq, text: text.text.clone() });
-        let bytes: usize = transfer.for_bot.iter().map(|line| line.text.len()).sum();
-        if transfer.for_bot.len() >= MAX_HELD || bytes > MAX_HELD_BYTES {
+        let bytes = transfer.for_bot.iter().map(|line| weight(&line.text)).fold(0, usize::saturating_add);
+        if transfer.for_bot.len() > MAX_HELD || bytes > MAX_HELD_BYTES {
             self.finish_closing();
         }
     }
@@ -70,25 +76,40 @@ impl Work<'_> {
         let integration = integration.clone();
         let epoch = self.state.epoch;
         let seq = self.say(by, Role::Interceptor, text.clone(), epoch, None, release_of);
-        let known = |no: &super::participant::Participant| {
-            no.role == Role::Interceptor && no.integration == integration && no.to.is_none()
-        };
+        let known = |known: &Participant| known.is_interceptor() && known.integration == integration;
         if !self.state.participants.iter().any(known) {
+            self.retire_interceptors(seq);
             let participant = self.join(&integration, Role::Interceptor, None, seq);
             self.put(participant);
         }
         let until = self.now.plus(self.app.deadlines.hold_ms);
         self.state.held.push(Held { seq, epoch, way, text: text.clone(), until });
+        true
+    }
+
+    /// The app has another interceptor now: one that holds lines from before hears nothing from `seq` on.
+    fn retire_interceptors(&mut self, seq: Seq) {
+        let earlier = |known: &&Participant| known.is_interceptor();
+        let earlier: Vec<_> = self.state.participants.iter().filter(earlier).cloned().collect();
+        for mut participant in earlier {
+            participant.to = Some(Seq(seq.0.saturating_sub(1)));
+            self.put(participant);
+        }
+    }
+
+    /// Too many lines are held: the oldest go on. Only at the end of a step, because a customer's line that goes on
+    /// runs the flow, and one run of the flow must not start within another.
+    pub(super) fn let_the_oldest_pass(&mut self) {
         while self.state.held.len() > MAX_HELD || self.held_bytes() > MAX_HELD_BYTES {
             let oldest = self.state.held.remove(0);
             self.note_about(oldest.seq, Note::PassedOn);
             self.go_on(oldest, None);
+            self.earlier_lines_decided();
         }
-        true
     }
 
     fn held_bytes(&self) -> usize {
-        self.state.held.iter().map(|held| held.text.text.len()).sum()
+        self.state.held.iter().map(|held| weight(&held.text)).fold(0, usize::saturating_add)
     }
 
     fn say(
@@ -224,6 +245,10 @@ impl Work<'_> {
 
     fn run_flow(&mut self, event: &Event<'_>) {
         for act in flow::run(&self.app.flow, &self.app.texts.transfer_failed, event, self.seed) {
+            // A bot that let go says nothing and hands nothing over.
+            if self.state.owner != Owner::Bot {
+                return;
+            }
             match act {
                 Act::Say(text) => self.bot_says(Text::plain(text)),
                 Act::Transfer(node) => self.request_transfer(&node),

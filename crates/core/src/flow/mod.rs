@@ -320,3 +320,6 @@ impl Flow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+"use strict";
+// Words of customers are data: they only ever become text nodes.
+
+const $ = (id) => document.getElementById(id);
+const speakers = { customer: "Customer", bot: "Bot", agent: "You", system: "" };
+
+let chosen = null;
+let chosenByHand = false;
+let version = 0;
+let known = [];
+let poll = null;
+
+function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.append(document.createTextNode(text));
+  return node;
+}
+
+function time(ms) {
+  return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+function choose(id, byHand) {
+  if (id === chosen) return;
+  chosen = id;
+  chosenByHand = byHand;
+  version = 0;
+  $("lines").replaceChildren();
+  $("trouble").hidden = true;
+  showConversations();
+  if (poll) poll.abort();
+  $("say").focus();
+}
+
+function showConversations() {
+  const items = known.slice().reverse().map((conversation) => {
+    const item = element("li", conversation.open ? "" : "ended");
+    item.dataset.testid = "conversation";
+    item.dataset.id = conversation.id;
+    item.tabIndex = 0;
+    item.setAttribute("aria-current", String(conversation.id === chosen));
+    item.append(
+      element("span", "name", conversation.title),
+      element("span", "state", conversation.open ? "open" : "ended"),
+      element("span", "last", conversation.last),
+    );
+    item.addEventListener("click", () => choose(conversation.id, true));
+    item.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") choose(conversation.id, true);
+    });
+    return item;
+  });
+  $("conversations").replaceChildren(...items);
+
+  const current = known.find((conversation) => conversation.id === chosen);
+  $("title").textContent = current ? current.title : "No conversation chosen";
+  $("about").textContent = current
+    ? `${current.open ? "Talking" : "Ended"} · since ${time(current.since_ms)} · ${current.visitor}`
+    : "";
+  for (const id of ["say", "send", "end"]) $(id).disabled = !(current && current.open);
+}
+
+function showLines(lines) {
+  const list = $("lines");
+  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+  const items = lines.map((line) => {
+    const item = element("li", line.by + (line.before ? " before" : ""));
+    item.dataset.testid = "line";
+    item.dataset.by = line.by;
+    const who = speakers[line.by];
+    if (who) item.append(element("span", "who", `${who} · ${time(line.at_ms)}`));
+    item.append(element("span", "text", line.text));
+    if (line.failed) item.append(element("span", "failed", `Not delivered: ${line.failed}`));
+    return item;
+  });
+  list.replaceChildren(...items);
+  if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
+// Until somebody chooses, the newest open conversation is shown.
+function chooseByItself() {
+  if (chosenByHand && known.some((conversation) => conversation.id === chosen && conversation.open)) return;
+  const newest = known.filter((conversation) => conversation.open).pop();
+  if (newest && !known.some((conversation) => conversation.id === chosen && conversation.open)) {
+    choose(newest.id, false);
+  }
+}
+
+async function watch() {
+  for (;;) {
+    poll = new AbortController();
+    try {
+      const query = new URLSearchParams({ version: String(version) });
+      if (chosen) query.set("conversation", chosen);
+      const shown = chosen;
+      const answer = await fetch(`api/state?${query}`, { signal: poll.signal });
+      const state = await answer.json();
+      if (shown !== chosen) continue;
+      version = state.version;
+      if (state.conversations) {
+        known = state.conversations;
+        showConversations();
+        if (state.lines) showLines(state.lines);
+        chooseByItself();
+      }
+    } catch (error) {
+      if (error.name === "AbortError") continue;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+async function tell(path, body) {
+  $("trouble").hidden = true;
+  let trouble = "The desk cannot be reached.";
+  try {
+    const answer = await fetch(`api/conversations/${encodeURIComponent(chosen)}/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (answer.ok) return;
+    trouble = await answer.text();
+  } catch {
+    // Said below.
+  }
+  $("trouble").textContent = trouble;
+  $("trouble").hidden = false;
+}
+
+$("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("say").value.trim();
+  if (!text || !chosen) return;
+  $("say").value = "";
+  tell("say", { text });
+});
+
+$("end").addEventListener("click", () => {
+  if (chosen) tell("end", {});
+});
+
+watch();

@@ -1,0 +1,92 @@
+//! The call itself: what is handed to a connector, and what may come of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use interline_connector::agent::Brief;
+use interline_connector::{AgentSystem, Cause, Done, Failure, Item};
+use interline_core::transfer::Reason;
+use interline_core::{Body, Entry};
+
+use super::{once, read_entry};
+use crate::engine::Inner;
+use crate::ingress::{Trouble, to_i64};
+use crate::live::{Row, Slot};
+
+/// So many entries before a transfer travel along as its context.
+const CONTEXT: i64 = 400;
+/// Connectors have deadlines of their own, which are shorter. This one keeps a fault in one of them from holding a
+/// participant for ever.
+const LONGEST: Duration = Duration::from_secs(120);
+
+impl Inner {
+    pub(crate) async fn item(
+        &self,
+        slot: &Slot,
+        row: &Row,
+        entry: Arc<Entry>,
+        conversation: Brief,
+    ) -> Result<Item, Trouble> {
+        let mut before = Vec::new();
+        if matches!(entry.body, Body::Open) {
+            let (app, id) = (slot.key.app.as_str(), slot.key.conversation.as_str());
+            for row in self.store.entries_before(app, id, to_i64(entry.seq.0), CONTEXT).await? {
+                let entry = read_entry(&row.doc)?;
+                if entry.customer_sees() {
+                    before.push(entry);
+                }
+            }
+        }
+        Ok(Item { entry: (*entry).clone(), participant: row.about.participant.clone(), conversation, before })
+    }
+
+    pub(crate) async fn call(
+        &self,
+        agent: &dyn AgentSystem,
+        item: &Item,
+        row: &Row,
+    ) -> Result<Done, Failure> {
+        let session = match row.row.session.as_deref().map(serde_json::from_str).transpose() {
+            Ok(session) => session,
+            Err(error) => {
+                return Err(Failure::Bug(Cause::new(
+                    Reason::VendorError,
+                    format!("session document: {error}"),
+                )));
+            }
+        };
+        let _place = self.deliveries.acquire().await;
+        let result = match self.clock.within(LONGEST, caught(agent.deliver(item, session))).await {
+            Some(Some(result)) => result,
+            // Like a crash of ours: an attempt to open or close has no result, a text goes out again with its key.
+            Some(None) if once(agent, &item.entry) => Err(Failure::Uncertain(panicked())),
+            Some(None) => Err(Failure::Bug(panicked())),
+            None => {
+                Err(Failure::Uncertain(Cause::new(Reason::Unreachable, "the connector did not come back")))
+            }
+        };
+        match &result {
+            Ok(_) => tracing::debug!(key = item.key(), "delivered"),
+            Err(failure) => {
+                let Cause { reason, code } = failure.cause();
+                tracing::info!(key = item.key(), integration = %item.participant.integration, ?reason, code, "not delivered");
+            }
+        }
+        result
+    }
+}
+
+fn panicked() -> Cause {
+    Cause::new(Reason::VendorError, "the connector panicked")
+}
+
+/// Runs a connector's work. None: it panicked, which is its fault and must not be the end of our task.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => std::task::Poll::Ready(None),
+    })
+    .await
+}

@@ -1,0 +1,389 @@
+//! What channels see of the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use interline_connector::channel::{
+    ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Place, Said, Unavailable, What,
+};
+use interline_core::conversation::state::Customer;
+use interline_core::{
+    AppId, Body, ConversationId, CustomerId, Entry, Input, IntegrationName, Owner, Seq, State,
+};
+use interline_store::Once;
+use tokio::sync::broadcast;
+use url::Url;
+
+use crate::apps::Runtime;
+use crate::dispatch::{brief, read_entry};
+use crate::engine::{Engine, Inner};
+use crate::ingress::{Change, Changed, InboxKey, Trouble, to_i64};
+use crate::live::{Key, Live};
+
+/// A client that reconnects gets at most so many entries again.
+const AGAIN: i64 = 100;
+/// The history goes back so many conversations.
+const CONVERSATIONS: i64 = 200;
+/// Entries are read in pages of this size.
+const PAGE: i64 = 200;
+/// So often a line is tried again when its conversation closed in between.
+const TRIES: usize = 5;
+
+fn unavailable(trouble: Trouble) -> Unavailable {
+    tracing::warn!(%trouble, "a channel could not be served");
+    Unavailable("The service is not available right now. Please try again.".into())
+}
+
+impl From<interline_store::Error> for Lost {
+    fn from(error: interline_store::Error) -> Self {
+        Self(unavailable(error.into()))
+    }
+}
+
+/// A trouble on its way to a channel.
+struct Lost(Unavailable);
+
+impl From<Lost> for Unavailable {
+    fn from(lost: Lost) -> Self {
+        lost.0
+    }
+}
+
+#[async_trait]
+impl Host for Engine {
+    fn app(&self, app: &AppId) -> Option<Arc<ChannelApp>> {
+        self.inner.apps.get(app).map(|runtime| runtime.channel_app.clone())
+    }
+
+    fn public_url(&self) -> &Url {
+        &self.inner.public_url
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.inner.now().0
+    }
+
+    fn seal(&self, purpose: &str, plain: &str) -> String {
+        // Without randomness nothing can be sealed; an empty token is read by nobody.
+        self.inner.store.seal().seal(&format!("token|{purpose}"), plain.as_bytes()).unwrap_or_default()
+    }
+
+    fn unseal(&self, purpose: &str, token: &str) -> Option<String> {
+        let plain = self.inner.store.seal().open(&format!("token|{purpose}"), token).ok()?;
+        String::from_utf8(plain).ok()
+    }
+
+    async fn first_use(
+        &self,
+        app: &AppId,
+        purpose: &str,
+        key: &str,
+        ttl_ms: i64,
+    ) -> Result<Option<i64>, Unavailable> {
+        let now = self.now_ms();
+        let once =
+            self.inner.store.once(app.as_str(), purpose, key, now, now + ttl_ms).await.map_err(Lost::from)?;
+        Ok(match once {
+            Once::First => None,
+            Once::Seen { first_at } => Some(first_at),
+        })
+    }
+
+    async fn customer(
+        &self,
+        app: &AppId,
+        channel: &IntegrationName,
+        address: &str,
+    ) -> Result<Customer, Unavailable> {
+        let (store, now) = (&self.inner.store, self.now_ms());
+        let row =
+            store.customer(app.as_str(), channel.as_str(), address, now, "{}").await.map_err(Lost::from)?;
+        Ok(Customer { id: CustomerId::new(row.id), channel: channel.clone(), address: address.to_owned() })
+    }
+
+    async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable> {
+        let Some(runtime) = self.inner.apps.get(app) else {
+            return Err(Unavailable("There is no such bot.".into()));
+        };
+        let (inner, runtime, customer) = (self.inner.clone(), runtime.clone(), customer.clone());
+        let heard = self.inner.surely(async move { inner.hear(&runtime, &customer, said).await }).await;
+        heard.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))).map_err(unavailable)
+    }
+
+    async fn read(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        place: &mut Place,
+        limit: usize,
+    ) -> Result<Vec<Line>, Unavailable> {
+        self.inner.read(app, customer, place, limit).await.map_err(unavailable)
+    }
+
+    async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Unavailable> {
+        self.inner.place(app, customer, undelivered).await.map_err(unavailable)
+    }
+
+    async fn history(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        page: Page,
+    ) -> Result<HistoryPage, Unavailable> {
+        let Page { skip, before, limit } = page;
+        self.inner.page(app, customer, skip, before, limit, skip + limit + 1).await.map_err(unavailable)
+    }
+
+    fn watch(&self, app: &AppId, customer: &Customer) -> broadcast::Receiver<Hint> {
+        self.inner.customers.watch(app, &customer.id)
+    }
+
+    fn mark(&self, app: &AppId, customer: &Customer, conversation: &ConversationId, seq: Seq, mark: Mark) {
+        let key = Key { app: app.clone(), conversation: conversation.clone() };
+        self.inner.mark(key, &customer.id, seq, mark);
+    }
+
+    fn typing(&self, app: &AppId, customer: &Customer, on: bool) {
+        let (inner, app, customer) = (self.inner.clone(), app.clone(), customer.clone());
+        self.inner.tasks.spawn(async move { inner.customer_types(&app, &customer, on).await });
+    }
+
+    async fn stopping(&self) {
+        self.inner.stop.cancelled().await;
+    }
+}
+
+impl Inner {
+    async fn hear(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        customer: &Customer,
+        said: Said,
+    ) -> Result<HeardAs, Trouble> {
+        let app = &runtime.app.id;
+        let person = self.customers.get(app, &customer.id);
+        let mut open = person.open.lock().await;
+        let (input, opens) = match said.what {
+            What::Connected => (Input::Connected, true),
+            What::Text(text) => (Input::CustomerSaid(text), true),
+            What::Ends(scope) => (Input::CustomerEnds(scope), false),
+        };
+        let connecting = input == Input::Connected;
+        let key = said.external_id.map(|external_id| InboxKey {
+            integration: customer.channel.as_str().to_owned(),
+            scope: customer.id.as_str().to_owned(),
+            external_id,
+        });
+        for _ in 0..TRIES {
+            if open.is_none() {
+                let found = self.store.open_conversation(app.as_str(), customer.id.as_str()).await?;
+                *open = found.map(ConversationId::new);
+            }
+            let is_new = open.is_none();
+            if (is_new && !opens) || (!is_new && connecting) {
+                return Ok(HeardAs::Nothing);
+            }
+            let id = open.clone().unwrap_or_else(fresh_conversation);
+            let slot = self.slots.get(&Key { app: app.clone(), conversation: id.clone() });
+            let mut guard = slot.live.lock().await;
+            if is_new {
+                let state = State::new(app.clone(), id.clone(), customer.clone());
+                let rows = std::collections::BTreeMap::new();
+                *guard = Some(Live { state, version: 0, opened_at: self.now().0, closed_at: None, rows });
+            }
+            match self.load(&slot, &mut guard).await {
+                Ok(()) if guard.as_ref().is_some_and(|live| live.state.owner != Owner::Closed) => {}
+                // It closed or was erased since we looked: what comes now opens the next one.
+                Ok(()) | Err(Trouble::Unknown) => {
+                    *open = None;
+                    continue;
+                }
+                Err(trouble) => return Err(trouble),
+            }
+            let change = Change::inputs(customer.channel.as_str(), vec![input.clone()], key.clone());
+            match self.change(runtime, &slot, &mut guard, change).await {
+                Ok(Changed::Done) => {
+                    let closed = guard.as_ref().is_none_or(|live| live.state.owner == Owner::Closed);
+                    *open = (!closed).then_some(id);
+                    return Ok(HeardAs::New);
+                }
+                Ok(Changed::Again) => {
+                    if is_new {
+                        *open = None;
+                    }
+                    return Ok(HeardAs::Again);
+                }
+                // Another node opened one for this customer, or it was erased.
+                Err(Trouble::Unknown) => *open = None,
+                Err(trouble) => {
+                    *open = None;
+                    return Err(trouble);
+                }
+            }
+        }
+        Err(Trouble::Store("the conversation keeps changing".into()))
+    }
+
+    async fn read(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        place: &mut Place,
+        limit: usize,
+    ) -> Result<Vec<Line>, Trouble> {
+        let mut lines = Vec::new();
+        loop {
+            let Some(conversation) = place.conversation.clone() else {
+                let Some(first) = self.conversation_after(app, customer, None).await? else {
+                    return Ok(lines);
+                };
+                *place = Place { conversation: Some(first), seq: Seq(0) };
+                continue;
+            };
+            let slot = self.slots.get(&Key { app: app.clone(), conversation: conversation.clone() });
+            let entries = self.entries_after(&slot, place.seq, PAGE).await?;
+            let caught_up = entries.is_empty();
+            for entry in entries {
+                if lines.len() >= limit {
+                    return Ok(lines);
+                }
+                place.seq = entry.seq;
+                if entry.customer_sees() {
+                    lines.push(Line { conversation: conversation.clone(), entry: (*entry).clone() });
+                }
+            }
+            if !caught_up {
+                continue;
+            }
+            // A reader goes on to the customer's next conversation once this one is over.
+            let closed = slot.tail().closed();
+            let closed = match closed {
+                Some(closed) => closed,
+                None => self.is_closed(app, &conversation).await?,
+            };
+            let next = if closed {
+                self.conversation_after(app, customer, Some(&conversation)).await?
+            } else {
+                None
+            };
+            let Some(next) = next else { return Ok(lines) };
+            *place = Place { conversation: Some(next), seq: Seq(0) };
+        }
+    }
+
+    async fn is_closed(&self, app: &AppId, conversation: &ConversationId) -> Result<bool, Trouble> {
+        let loaded = self.store.load(app.as_str(), conversation.as_str()).await?;
+        Ok(loaded.is_none_or(|loaded| loaded.closed_at.is_some()))
+    }
+
+    async fn newest(&self, app: &AppId, customer: &Customer) -> Result<Option<ConversationId>, Trouble> {
+        let newest = self.store.conversations_of(app.as_str(), customer.id.as_str(), 1).await?;
+        Ok(newest.into_iter().next().map(ConversationId::new))
+    }
+
+    /// The customer's conversation after `before`; with none, the first one that is not too long ago.
+    async fn conversation_after(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        before: Option<&ConversationId>,
+    ) -> Result<Option<ConversationId>, Trouble> {
+        let newest_first =
+            self.store.conversations_of(app.as_str(), customer.id.as_str(), CONVERSATIONS).await?;
+        let newer =
+            newest_first.into_iter().take_while(|id| before.is_none_or(|before| id != before.as_str()));
+        Ok(newer.last().map(ConversationId::new))
+    }
+
+    async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Trouble> {
+        let Some(conversation) = self.newest(app, customer).await? else { return Ok(Place::default()) };
+        let key = Key { app: app.clone(), conversation: conversation.clone() };
+        let slot = self.slots.get(&key);
+        let mut guard = slot.live.lock().await;
+        self.load(&slot, &mut guard).await?;
+        let head = guard.as_ref().map_or(0, |live| to_i64(live.state.head.0));
+        drop(guard);
+        let seq = if undelivered {
+            let delivered = slot.customer_marks[0]
+                .load(Ordering::Relaxed)
+                .max(self.pending_delivered(&key, &customer.id));
+            delivered.max(head - AGAIN).min(head)
+        } else {
+            head
+        };
+        Ok(Place { conversation: Some(conversation), seq: Seq(seq.unsigned_abs()) })
+    }
+
+    /// A page of a customer's texts, oldest first. At most `most` lines are counted.
+    pub(crate) async fn page(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        skip: usize,
+        before: Option<(ConversationId, Seq)>,
+        limit: usize,
+        most: usize,
+    ) -> Result<HistoryPage, Trouble> {
+        let mut conversations =
+            self.store.conversations_of(app.as_str(), customer.id.as_str(), CONVERSATIONS).await?;
+        let mut end = i64::MAX;
+        if let Some((conversation, seq)) = before {
+            let Some(at) = conversations.iter().position(|id| id == conversation.as_str()) else {
+                return Ok(HistoryPage { lines: Vec::new(), total: 0, more: false });
+            };
+            conversations.drain(..at);
+            end = to_i64(seq.0);
+        }
+        // Newest first, until there are enough.
+        let mut newest_first: Vec<Line> = Vec::new();
+        let mut total = 0;
+        'conversations: for conversation in conversations {
+            loop {
+                let rows = self.store.entries_before(app.as_str(), &conversation, end, PAGE).await?;
+                let Some(first) = rows.first().map(|row| row.seq) else { break };
+                for row in rows.iter().rev() {
+                    let entry: Entry = read_entry(&row.doc)?;
+                    if !entry.customer_sees() || !matches!(entry.body, Body::Text(_)) {
+                        continue;
+                    }
+                    total += 1;
+                    if total > skip && newest_first.len() < limit {
+                        newest_first.push(Line { conversation: conversation.as_str().into(), entry });
+                    }
+                    if total >= most {
+                        break 'conversations;
+                    }
+                }
+                end = first;
+            }
+            end = i64::MAX;
+        }
+        newest_first.reverse();
+        Ok(HistoryPage { more: total > skip + newest_first.len(), lines: newest_first, total })
+    }
+
+    async fn customer_types(&self, app: &AppId, customer: &Customer, on: bool) {
+        let Some(runtime) = self.apps.get(app) else { return };
+        let open = self.customers.get(app, &customer.id).open.lock().await.clone();
+        let Some(conversation) = open else { return };
+        let Some(slot) = self.slots.peek(&Key { app: app.clone(), conversation }) else { return };
+        let found = {
+            let guard = slot.live.lock().await;
+            let live = guard.as_ref();
+            live.and_then(|live| {
+                let rung = live.state.transfer.as_ref()?.rung.as_ref()?;
+                let row = live.rows.get(&rung.participant)?;
+                let session = row.row.session.as_deref().and_then(|text| serde_json::from_str(text).ok());
+                Some((runtime.agents.get(&rung.target.integration)?.clone(), session, brief(live)))
+            })
+        };
+        if let Some((agent, session, brief)) = found {
+            agent.typing(&brief, session, on).await;
+        }
+    }
+}
+
+fn fresh_conversation() -> ConversationId {
+    ConversationId::new(format!("cnv_{}", uuid::Uuid::now_v7().simple()))
+}

@@ -1,0 +1,386 @@
+//! An input is stepped and committed in one unit; then it is told who has to look.
+
+use std::sync::Arc;
+
+use interline_core::conversation::hold::MAX_HELD;
+use interline_core::{Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Time, step};
+use interline_store::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
+use serde::Serialize;
+use tokio::sync::MutexGuard;
+
+use crate::apps::Runtime;
+use crate::engine::Inner;
+use crate::hints;
+use crate::live::{About, Live, Row, Slot};
+
+/// Why something could not be done. Nothing was accepted then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// There is no such conversation in this app.
+    #[error("there is no such conversation")]
+    Unknown,
+    /// The store is out of reach; the same again later will do.
+    #[error("the store is out of reach: {0}")]
+    Store(String),
+    /// What the store holds cannot be read.
+    #[error("the conversation cannot be read: {0}")]
+    Broken(String),
+}
+
+impl From<interline_store::Error> for Trouble {
+    fn from(error: interline_store::Error) -> Self {
+        match error {
+            interline_store::Error::Gone => Self::Unknown,
+            error if error.is_retryable() => Self::Store(error.to_string()),
+            error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// What is to be changed.
+pub(crate) struct Change<'a> {
+    /// What happened. Empty: only rows change.
+    pub inputs: Vec<Input>,
+    /// The key under which it happens once; none: a fresh one.
+    pub key: Option<InboxKey>,
+    /// Who heard it, for the inbox.
+    pub by: &'a str,
+    /// What else changes in the participants' rows, before the inputs are stepped. May be called again after a conflict.
+    pub rows: &'a (dyn Fn(&mut std::collections::BTreeMap<ParticipantNo, Row>) + Send + Sync),
+    /// The participant whose row `rows` changes.
+    pub touched: Option<ParticipantNo>,
+    /// What the outside calls entries.
+    pub remote_ids: Vec<RemoteId>,
+}
+
+/// Inbound exactly-once: (integration, scope, external id) is unique.
+#[derive(Debug, Clone)]
+pub(crate) struct InboxKey {
+    pub integration: String,
+    pub scope: String,
+    pub external_id: String,
+}
+
+/// What the inbox keeps of an input: enough to step it again.
+#[derive(Debug, Serialize)]
+struct Recorded<'a> {
+    app_version: i64,
+    now: Time,
+    seed: u64,
+    inputs: &'a [Input],
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// It is durable.
+    Done,
+    /// It was there already.
+    Again,
+}
+
+/// So often a change is computed again when somebody else was faster.
+const TRIES: usize = 8;
+
+impl Change<'_> {
+    pub fn inputs(by: &str, inputs: Vec<Input>, key: Option<InboxKey>) -> Change<'_> {
+        Change { inputs, key, by, rows: &|_| {}, touched: None, remote_ids: Vec::new() }
+    }
+}
+
+impl Inner {
+    /// Makes sure the conversation is loaded.
+    pub(crate) async fn load(&self, slot: &Slot, live: &mut Option<Live>) -> Result<(), Trouble> {
+        if live.is_none() {
+            let key = &slot.key;
+            let loaded = self.store.load(key.app.as_str(), key.conversation.as_str()).await?;
+            *live = Some(Live::read(slot, loaded.ok_or(Trouble::Unknown)?)?);
+        }
+        Ok(())
+    }
+
+    /// Steps and commits a change of a loaded conversation. Nothing is told before it is durable.
+    pub(crate) async fn change(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        slot: &Slot,
+        guard: &mut MutexGuard<'_, Option<Live>>,
+        change: Change<'_>,
+    ) -> Result<Changed, Trouble> {
+        let (now, seed) = (self.now(), self.random());
+        let fresh = InboxKey {
+            integration: change.by.to_owned(),
+            scope: "fresh".to_owned(),
+            external_id: uuid::Uuid::now_v7().simple().to_string(),
+        };
+        let key = change.key.clone().unwrap_or(fresh);
+        for _ in 0..TRIES {
+            self.load(slot, guard).await?;
+            // Taken, and put back once it is durable: whoever fails or is cut off in between leaves nothing half-known, and
+            // the next one reads what the store has.
+            let Some(mut live) = guard.take() else { return Err(Trouble::Unknown) };
+            let opened = live.version == 0;
+            let news = live.apply(runtime, &change, now, seed);
+            if !news.stepped && news.written.is_empty() {
+                **guard = Some(live);
+                return Ok(Changed::Done);
+            }
+            let unit = news.unit(runtime, slot, &live, &change, &key, (now, seed))?;
+            if news.stepped {
+                slot.tail().doubt();
+            }
+            match self.store.commit(unit).await {
+                Ok(Committed::Done { version }) => {
+                    if news.stepped {
+                        live.version = version;
+                    }
+                    self.adopt(slot, &live, &news);
+                    **guard = Some(live);
+                    return Ok(Changed::Done);
+                }
+                Ok(Committed::Duplicate { .. }) => return Ok(Changed::Again),
+                // Another node opened a conversation for this customer.
+                Ok(Committed::Conflict) if opened => return Err(Trouble::Unknown),
+                Ok(Committed::Conflict) => {}
+                // It may or may not have been written.
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Trouble::Store("too many conflicts".into()))
+    }
+
+    /// Takes over what was committed and tells who has to look.
+    fn adopt(self: &Arc<Self>, slot: &Slot, live: &Live, news: &News) {
+        if news.stepped {
+            slot.tail().push(&news.entries, &live.state);
+        }
+        if let Some(at) = live.state.wake_at() {
+            self.tick_at(&slot.key, at.0);
+        }
+        let due: Vec<ParticipantNo> = live
+            .rows
+            .values()
+            .filter(|row| {
+                let waiting = !row.row.done && row.row.head > row.row.cursor && row.row.attempts == 0;
+                // A duplex session also wants to know that its part is over.
+                waiting || (row.about.pinned && news.written.contains(&row.about.participant.no))
+            })
+            .map(|row| row.about.participant.no)
+            .collect();
+        let seen = news.entries.iter().any(Entry::customer_sees);
+        if seen || !due.is_empty() {
+            self.hints.tell(hints::About {
+                app: slot.key.app.clone(),
+                conversation: slot.key.conversation.clone(),
+                customer: seen.then(|| live.state.customer.id.clone()),
+                due,
+            });
+        }
+    }
+}
+
+/// What a change made of a conversation.
+struct News {
+    entries: Vec<Entry>,
+    /// The participants whose rows are to be written.
+    written: Vec<ParticipantNo>,
+    /// The state is to be written, and the inputs with it.
+    stepped: bool,
+}
+
+impl Live {
+    /// Computes a change, in place.
+    fn apply(&mut self, runtime: &Runtime, change: &Change<'_>, now: Time, seed: u64) -> News {
+        (change.rows)(&mut self.rows);
+        let mut news = News {
+            entries: Vec::new(),
+            written: change.touched.into_iter().collect(),
+            stepped: self.version == 0,
+        };
+        for input in &change.inputs {
+            let stepped = step(&runtime.app, &self.state, input, now, seed);
+            // A result or a tick that came too late leaves no trace; what the outside said always does.
+            news.stepped |= !matches!(input, Input::Delivery { .. } | Input::Tick)
+                || !stepped.entries.is_empty()
+                || !stepped.participants.is_empty()
+                || stepped.state != self.state;
+            self.state = stepped.state;
+            news.entries.extend(stepped.entries);
+            for participant in stepped.participants {
+                news.written.push(participant.no);
+                self.joined_or_changed(participant);
+            }
+        }
+        if self.state.owner == Owner::Closed {
+            self.closed_at.get_or_insert(now.0);
+        }
+        self.raise_heads(&mut news, now);
+        news.written.sort_unstable();
+        news.written.dedup();
+        news
+    }
+
+    fn joined_or_changed(&mut self, participant: interline_core::Participant) {
+        let no = participant.no;
+        if let Some(known) = self.rows.get_mut(&no) {
+            known.about.participant = participant;
+            return;
+        }
+        let row = ParticipantRow {
+            no: i64::from(no.0),
+            integration: participant.integration.as_str().to_owned(),
+            role: role(participant.role).to_owned(),
+            doc: String::new(),
+            cursor: to_i64(participant.from.0) - 1,
+            head: to_i64(participant.from.0) - 1,
+            due_at: None,
+            attempts: 0,
+            failing_since: None,
+            attempt_key: None,
+            last_error: None,
+            delivered: 0,
+            read: 0,
+            session: None,
+            done: false,
+        };
+        let about = About { participant, stalled: false, waiting: None, pinned: false };
+        self.rows.insert(no, Row { about, row });
+    }
+
+    /// A participant's head is the last entry for it. A new participant may have to hear entries that are older than
+    /// this change (the next rung starts where the transfer began), so its head is at least its own beginning.
+    fn raise_heads(&mut self, news: &mut News, now: Time) {
+        for (no, row) in &mut self.rows {
+            if row.row.done {
+                continue;
+            }
+            let about = &row.about.participant;
+            let heard = news.entries.iter().rev().find(|entry| about.hears(entry)).map(|entry| entry.seq);
+            let joined_late = row.row.head < to_i64(about.from.0) && about.from <= self.state.head;
+            let head = match (heard, joined_late) {
+                (Some(seq), _) => to_i64(seq.0),
+                (None, true) => to_i64(self.state.head.0),
+                (None, false) => row.row.head,
+            };
+            if head > row.row.head {
+                row.row.head = head;
+                if row.row.due_at.is_none() {
+                    row.row.due_at = Some(now.0);
+                }
+                news.written.push(*no);
+            }
+            // Its part is over and it has heard all of it.
+            let over = about.gone || (about.to.is_some() && row.row.cursor >= row.row.head);
+            if over {
+                row.row.done = true;
+                row.row.due_at = None;
+                news.written.push(*no);
+            }
+        }
+    }
+}
+
+impl News {
+    fn unit(
+        &self,
+        runtime: &Runtime,
+        slot: &Slot,
+        live: &Live,
+        change: &Change<'_>,
+        key: &InboxKey,
+        (now, seed): (Time, u64),
+    ) -> Result<Unit, Trouble> {
+        let mut participants = Vec::with_capacity(self.written.len() + 1);
+        for row in self.written.iter().filter_map(|no| live.rows.get(no)) {
+            let mut written = row.row.clone();
+            written.doc = json(&row.about)?;
+            participants.push(written);
+        }
+        if live.version == 0 {
+            participants.push(customer_row(&live.state.customer.channel));
+        }
+        let entries = self.entries.iter().map(|entry| {
+            Ok::<_, Trouble>(EntryRow { seq: to_i64(entry.seq.0), at: entry.at.0, doc: json(entry)? })
+        });
+        let recorded = Recorded { app_version: runtime.version, now, seed, inputs: &change.inputs };
+        let inbox = || {
+            Ok::<_, Trouble>(Inbox {
+                integration: key.integration.clone(),
+                scope: key.scope.clone(),
+                external_id: key.external_id.clone(),
+                at: now.0,
+                doc: json(&recorded)?,
+            })
+        };
+        Ok(Unit {
+            app: slot.key.app.shared(),
+            conversation: slot.key.conversation.shared(),
+            inbox: self.stepped.then(inbox).transpose()?,
+            state: self.stepped.then(|| state_write(runtime, live)).transpose()?,
+            entries: entries.collect::<Result<_, _>>()?,
+            participants,
+            remote_ids: change.remote_ids.clone(),
+        })
+    }
+}
+
+fn state_write(runtime: &Runtime, live: &Live) -> Result<StateWrite, Trouble> {
+    let state = &live.state;
+    Ok(StateWrite {
+        expected_version: live.version,
+        doc: json(state)?,
+        owner: state.owner.as_str(),
+        epoch: to_i64(state.epoch.0),
+        head: to_i64(state.head.0),
+        wake_at: state.wake_at().map(|at| at.0),
+        closed_at: live.closed_at,
+        retain_until: live.closed_at.and_then(|at| Some(at + runtime.retention_ms?)),
+        opening: (live.version == 0).then(|| Opening {
+            customer: state.customer.id.as_str().to_owned(),
+            channel: state.customer.channel.as_str().to_owned(),
+            opened_at: live.opened_at,
+        }),
+    })
+}
+
+/// The customer's own row: number 0. It holds the marks; the channel reads the log by itself.
+fn customer_row(channel: &IntegrationName) -> ParticipantRow {
+    ParticipantRow {
+        no: 0,
+        integration: channel.as_str().to_owned(),
+        role: role(Role::Customer).to_owned(),
+        doc: "{}".to_owned(),
+        cursor: 0,
+        head: 0,
+        due_at: None,
+        attempts: 0,
+        failing_since: None,
+        attempt_key: None,
+        last_error: None,
+        delivered: 0,
+        read: 0,
+        session: None,
+        done: true,
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Customer => "customer",
+        Role::Bot => "bot",
+        Role::Agent => "agent",
+        Role::Interceptor => "interceptor",
+        Role::Nobody => "nobody",
+    }
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Trouble> {
+    serde_json::to_string(value).map_err(|error| Trouble::Broken(error.to_string()))
+}
+
+/// Sequence numbers and epochs are counted up from 0 one by one; they do not come near the limit.
+pub(crate) fn to_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+const _: () = assert!(MAX_HELD < 100, "a held line is looked for in a list");

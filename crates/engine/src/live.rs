@@ -1,0 +1,216 @@
+//! Conversations in memory: one mutex each, loaded when needed, dropped when idle.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use interline_core::transfer::Failure;
+use interline_core::{AppId, ConversationId, Entry, Owner, Participant, ParticipantNo, Seq, State};
+use interline_store::{Loaded, ParticipantRow};
+use serde::{Deserialize, Serialize};
+
+use crate::ingress::Trouble;
+
+/// A conversation of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub app: AppId,
+    pub conversation: ConversationId,
+}
+
+/// The place of a conversation in memory.
+pub(crate) struct Slot {
+    pub key: Key,
+    /// Held while an input is stepped and committed. Never held during a call outside.
+    pub live: tokio::sync::Mutex<Option<Live>>,
+    /// The newest entries, for readers that are nearly up to date.
+    pub tail: Mutex<Tail>,
+    /// Participants with a dispatch task. Only removed from while `live` is held, so that no new entry is missed.
+    pub running: Mutex<HashSet<ParticipantNo>>,
+    /// What the customer has: delivered and read, as sequence numbers.
+    pub customer_marks: [AtomicI64; 2],
+    /// Used since the last sweep.
+    used: AtomicBool,
+}
+
+/// A loaded conversation.
+pub(crate) struct Live {
+    pub state: State,
+    pub version: i64,
+    pub opened_at: i64,
+    pub closed_at: Option<i64>,
+    pub rows: BTreeMap<ParticipantNo, Row>,
+}
+
+/// A participant as the store has it, with its description read.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub about: About,
+    pub row: ParticipantRow,
+}
+
+/// What the engine keeps in a participant's document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub participant: Participant,
+    /// It was reported as stalled and has not worked since.
+    #[serde(default)]
+    pub stalled: bool,
+    /// The last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// A duplex session: it stays due while it takes part, so that a restart finds it.
+    #[serde(default)]
+    pub pinned: bool,
+}
+
+/// Between a failed try and the next. It may be looked at earlier (`due_at`), because a vendor may ask for a longer pause
+/// than a customer should wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// Not tried again before, milliseconds.
+    pub until: i64,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// At most so many entries are kept for readers.
+const TAIL: usize = 128;
+
+/// The newest entries of a conversation, without a gap.
+#[derive(Default)]
+pub(crate) struct Tail {
+    entries: VecDeque<Arc<Entry>>,
+    /// The last entry, once the conversation was loaded.
+    head: Option<Seq>,
+    closed: bool,
+    /// More may be written than stands here: a commit is under way, or nobody waited for its end.
+    doubt: bool,
+}
+
+impl Tail {
+    /// A commit begins.
+    pub fn doubt(&mut self) {
+        self.doubt = true;
+    }
+
+    fn loaded(&mut self, state: &State) {
+        if self.head.is_none_or(|head| head < state.head) {
+            self.entries.clear();
+        }
+        self.doubt = false;
+        self.head = Some(state.head);
+        self.closed = state.owner == Owner::Closed;
+    }
+
+    pub fn push(&mut self, entries: &[Entry], state: &State) {
+        for entry in entries {
+            self.entries.push_back(Arc::new(entry.clone()));
+        }
+        while self.entries.len() > TAIL {
+            self.entries.pop_front();
+        }
+        self.doubt = false;
+        self.head = Some(state.head);
+        self.closed = state.owner == Owner::Closed;
+    }
+
+    /// The entries after `seq`, if all of them are here.
+    pub fn after(&self, seq: Seq) -> Option<Vec<Arc<Entry>>> {
+        let head = self.head.filter(|_| !self.doubt)?;
+        if seq >= head {
+            return Some(Vec::new());
+        }
+        let complete = self.entries.front().is_some_and(|first| first.seq <= seq.next());
+        complete.then(|| self.entries.iter().filter(|entry| entry.seq > seq).cloned().collect())
+    }
+
+    /// Whether the conversation is closed, if known.
+    pub fn closed(&self) -> Option<bool> {
+        self.head.filter(|_| !self.doubt).map(|_| self.closed)
+    }
+}
+
+impl Slot {
+    fn new(key: Key) -> Self {
+        Self {
+            key,
+            live: tokio::sync::Mutex::new(None),
+            tail: Mutex::default(),
+            running: Mutex::default(),
+            customer_marks: [AtomicI64::new(0), AtomicI64::new(0)],
+            used: AtomicBool::new(true),
+        }
+    }
+
+    pub fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn running(&self) -> std::sync::MutexGuard<'_, HashSet<ParticipantNo>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    pub fn integration(&self) -> String {
+        self.row.integration.clone()
+    }
+}
+
+impl Live {
+    /// Reads what the store has.
+    pub fn read(slot: &Slot, mut loaded: Loaded) -> Result<Self, Trouble> {
+        let broken = |error: serde_json::Error| Trouble::Broken(format!("state document: {error}"));
+        let state: State = serde_json::from_str(&loaded.doc).map_err(broken)?;
+        let mut rows = BTreeMap::new();
+        for row in std::mem::take(&mut loaded.participants) {
+            if row.no == 0 {
+                slot.customer_marks[0].fetch_max(row.delivered, Ordering::Relaxed);
+                slot.customer_marks[1].fetch_max(row.read, Ordering::Relaxed);
+                continue;
+            }
+            let about: About = serde_json::from_str(&row.doc).map_err(broken)?;
+            rows.insert(about.participant.no, Row { about, row });
+        }
+        slot.tail().loaded(&state);
+        let Loaded { version, opened_at, closed_at, .. } = loaded;
+        Ok(Self { state, version, opened_at, closed_at, rows })
+    }
+}
+
+/// All conversations in memory.
+#[derive(Default)]
+pub(crate) struct Slots(Mutex<HashMap<Key, Arc<Slot>>>);
+
+impl Slots {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The conversation's slot; made if it is not there.
+    pub fn get(&self, key: &Key) -> Arc<Slot> {
+        let mut map = self.map();
+        let slot = match map.get(key) {
+            Some(slot) => slot.clone(),
+            None => map.entry(key.clone()).or_insert_with(|| Arc::new(Slot::new(key.clone()))).clone(),
+        };
+        slot.used.store(true, Ordering::Relaxed);
+        slot
+    }
+
+    /// The conversation's slot, if it is in memory.
+    pub fn peek(&self, key: &Key) -> Option<Arc<Slot>> {
+        self.map().get(key).cloned()
+    }
+
+    /// Drops what nobody holds and nobody used since the last sweep.
+    pub fn sweep(&self) {
+        self.map().retain(|_, slot| Arc::strong_count(slot) > 1 || slot.used.swap(false, Ordering::Relaxed));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.map().len()
+    }
+}

@@ -1,0 +1,372 @@
+//! Duplex sessions: sockets and calls that one task of this node owns for as long as they last.
+//!
+//! The task runs the connector's `run` with a [`Link`]. A lost session is resumed from its document where the manifest
+//! says so, also after a restart of ours; else the agent is lost and the transfer goes on with the next rung.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use interline_connector::channel::Hint;
+use interline_connector::{AgentSystem, Cause, Done, Failure, Item, Link, RunEnd};
+use interline_core::conversation::input::{AgentEvent, DeliveryResult};
+use interline_core::transfer::Reason;
+use interline_core::{Entry, Input, ParticipantNo, Seq, Time};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::apps::Runtime;
+use crate::dispatch::call::caught;
+use crate::dispatch::{brief, once};
+use crate::engine::Inner;
+use crate::ingress::{Change, InboxKey, Trouble};
+use crate::live::{Key, Row, Slot};
+
+/// A session that cannot be resumed for so long is given up, milliseconds.
+const GIVE_UP_MS: u64 = 60_000;
+/// The pause before a lost session is taken up again; twice as long each time, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// A session looks by itself for something new this often: a hint may be lost, the store may have been out of reach.
+const LOOK: Duration = Duration::from_secs(5);
+/// What stands in `attempt_key` while a session runs; while it opens or closes something that must not be repeated, the
+/// entry stands behind it.
+pub(crate) const RUNNING: &str = "running";
+
+type Running = HashMap<(Key, ParticipantNo), Arc<Notify>>;
+
+/// The duplex sessions that run on this node.
+#[derive(Default)]
+pub(crate) struct Pinned(Mutex<Running>);
+
+impl Pinned {
+    fn map(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Makes sure the session runs, and tells it that there may be something new.
+    pub(crate) async fn keep_running(
+        self: &Arc<Self>,
+        runtime: &Arc<Runtime>,
+        slot: &Arc<Slot>,
+        no: ParticipantNo,
+        agent: Arc<dyn AgentSystem>,
+    ) -> Result<(), Trouble> {
+        let wake = Arc::new(Notify::new());
+        {
+            let mut running = self.pinned.map();
+            if let Some(known) = running.get(&(slot.key.clone(), no)) {
+                known.notify_one();
+                return Ok(());
+            }
+            running.insert((slot.key.clone(), no), wake.clone());
+        }
+        let (inner, runtime, slot) = (self.clone(), runtime.clone(), slot.clone());
+        let fruitful = AtomicBool::new(false);
+        let session = Session { inner, runtime, slot, no, agent, wake, fruitful };
+        match session.begin().await {
+            Ok(true) => {
+                let stop = self.stop.clone();
+                self.tasks.spawn(async move {
+                    // A stop drops the session where it stands; the next start takes it up.
+                    stop.run_until_cancelled(session.run()).await;
+                    session.forget();
+                });
+                Ok(())
+            }
+            Ok(false) => {
+                session.forget();
+                Ok(())
+            }
+            Err(error) => {
+                session.forget();
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Session {
+    inner: Arc<Inner>,
+    runtime: Arc<Runtime>,
+    slot: Arc<Slot>,
+    no: ParticipantNo,
+    agent: Arc<dyn AgentSystem>,
+    wake: Arc<Notify>,
+    /// The current run delivered or heard something.
+    fruitful: AtomicBool,
+}
+
+impl Session {
+    fn forget(&self) {
+        self.inner.pinned.map().remove(&(self.slot.key.clone(), self.no));
+    }
+
+    /// Marks the session as running. False: there is nothing to run.
+    async fn begin(&self) -> Result<bool, Trouble> {
+        let Some(row) = self.row().await?.filter(|row| !row.row.done) else { return Ok(false) };
+        let ran_before = row.row.attempt_key.as_deref().is_some_and(|key| key.starts_with(RUNNING));
+        if ran_before && !self.agent.manifest().resumes {
+            self.lost("the server restarted").await?;
+            return Ok(false);
+        }
+        let now = self.inner.now().0;
+        self.change_row(move |row| {
+            row.about.pinned = true;
+            row.row.attempt_key.get_or_insert_with(|| RUNNING.to_owned());
+            row.row.due_at = Some(now);
+        })
+        .await?;
+        Ok(true)
+    }
+
+    async fn run(&self) {
+        let mut pause = FIRST_PAUSE;
+        // Since when nothing came of it.
+        let mut failing: Option<Time> = None;
+        loop {
+            let end = self.run_once().await;
+            match self.row().await {
+                Ok(Some(row)) if !row.row.done && row.about.participant.to.is_none() => {}
+                // Its part is over; nothing more will be delivered.
+                Ok(_) => return self.over().await,
+                Err(_) => {}
+            }
+            let why = match end {
+                RunEnd::Over => "the session ended".to_owned(),
+                RunEnd::Lost(why) => {
+                    if self.fruitful.swap(false, Ordering::Relaxed) {
+                        (pause, failing) = (FIRST_PAUSE, None);
+                    }
+                    let now = self.inner.now();
+                    let since = *failing.get_or_insert(now);
+                    if self.agent.manifest().resumes && now < since.plus(GIVE_UP_MS) {
+                        tracing::info!(participant = %self.no, why, "a duplex session is taken up again");
+                        self.inner.clock.sleep(pause).await;
+                        pause = (pause * 2).min(LAST_PAUSE);
+                        continue;
+                    }
+                    why
+                }
+            };
+            return self.insist(|| self.lost(&why)).await;
+        }
+    }
+
+    /// The connector has the session, until it is lost or over.
+    async fn run_once(&self) -> RunEnd {
+        let document = self.row().await.ok().flatten().and_then(|row| row.row.session);
+        let document = document.and_then(|text| serde_json::from_str(&text).ok());
+        let mut link = Line { session: self, document, current: None, noted: None };
+        caught(self.agent.run(&mut link))
+            .await
+            .unwrap_or_else(|| RunEnd::Lost("the connector panicked".into()))
+    }
+
+    async fn row(&self) -> Result<Option<Row>, Trouble> {
+        let mut guard = self.slot.live.lock().await;
+        self.inner.load(&self.slot, &mut guard).await?;
+        Ok(guard.as_ref().and_then(|live| live.rows.get(&self.no)).cloned())
+    }
+
+    async fn change_row(&self, change: impl Fn(&mut Row) + Send + Sync) -> Result<(), Trouble> {
+        self.step(Vec::new(), None, change).await
+    }
+
+    async fn step(
+        &self,
+        inputs: Vec<Input>,
+        key: Option<InboxKey>,
+        change: impl Fn(&mut Row) + Send + Sync,
+    ) -> Result<(), Trouble> {
+        let no = self.no;
+        let rows = move |rows: &mut BTreeMap<ParticipantNo, Row>| {
+            if let Some(row) = rows.get_mut(&no) {
+                change(row);
+            }
+        };
+        let mut guard = self.slot.live.lock().await;
+        self.inner.load(&self.slot, &mut guard).await?;
+        let by = guard.as_ref().and_then(|live| live.rows.get(&no)).map(Row::integration).unwrap_or_default();
+        let change = Change { rows: &rows, touched: Some(no), ..Change::inputs(&by, inputs, key) };
+        self.inner.change(&self.runtime, &self.slot, &mut guard, change).await.map(|_| ())
+    }
+
+    async fn over(&self) {
+        let done = |row: &mut Row| {
+            row.row.done = true;
+            row.row.due_at = None;
+        };
+        self.insist(|| self.change_row(done)).await;
+    }
+
+    async fn lost(&self, why: &str) -> Result<(), Trouble> {
+        let cause = Cause::new(Reason::AgentLost, why);
+        let result = DeliveryResult::Gone(cause.typed());
+        let input = Input::Delivery { participant: self.no, seq: Seq(0), result };
+        self.step(vec![input], None, move |row| {
+            row.row.done = true;
+            row.row.due_at = None;
+            row.row.last_error = Some(cause.code.clone());
+        })
+        .await
+    }
+
+    /// Durable, or not at all because the server stops: a result that cannot be written now is written later.
+    async fn insist<F: Future<Output = Result<(), Trouble>>>(&self, write: impl Fn() -> F) {
+        loop {
+            match write().await {
+                // Erased: there is nothing left to write to.
+                Ok(()) | Err(Trouble::Unknown) => return,
+                Err(error) => tracing::warn!(%error, "a duplex session waits for the store"),
+            }
+            self.inner.clock.sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// What a session finds to do.
+enum Next {
+    Item(Row, Arc<Entry>, Box<Item>),
+    /// It was begun before, and nobody knows what came of it.
+    Unknown(Row, Arc<Entry>),
+    Over,
+    /// Nothing before this much time has passed, or something new comes.
+    Wait(Duration),
+}
+
+struct Line<'a> {
+    session: &'a Session,
+    document: Option<Value>,
+    /// What was handed out and is not settled.
+    current: Option<(Row, Arc<Entry>)>,
+    /// The attempt that this run noted, so that it is not taken for one of an earlier run.
+    noted: Option<Seq>,
+}
+
+impl Line<'_> {
+    async fn settle(&self, row: &Row, entry: &Arc<Entry>, result: Result<Done, Failure>) {
+        let Session { inner, runtime, slot, agent, .. } = self.session;
+        self.session.insist(|| inner.settle(runtime, slot, row, entry, Some(agent), result.clone())).await;
+    }
+
+    /// What is to be delivered now. What must be written before is written.
+    async fn look(&mut self) -> Result<Next, Trouble> {
+        let Session { inner, slot, no, agent, runtime, .. } = self.session;
+        let mut guard = slot.live.lock().await;
+        inner.load(slot, &mut guard).await?;
+        let Some(row) = guard.as_ref().and_then(|live| live.rows.get(no)).cloned() else {
+            return Ok(Next::Over);
+        };
+        if row.row.done {
+            return Ok(Next::Over);
+        }
+        let (entry, conversation) =
+            match (inner.next_entry(slot, guard.as_ref(), &row).await?, guard.as_ref()) {
+                (Some((entry, true)), Some(live)) => (entry, brief(live)),
+                (None, _) if row.about.participant.to.is_some() => return Ok(Next::Over),
+                (Some(_) | None, _) => return Ok(Next::Wait(LOOK)),
+            };
+        if let Some(until) = row.about.waiting.as_ref().map(|waiting| waiting.until) {
+            let left = until.saturating_sub(inner.now().0);
+            if left > 0 {
+                inner.wait(runtime, slot, &mut guard, &row, entry.seq).await?;
+                return Ok(Next::Wait(Duration::from_millis(left.unsigned_abs())));
+            }
+        }
+        let item = inner.item(slot, &row, entry.clone(), conversation).await?;
+        if once(agent.as_ref(), &entry) && self.noted != Some(entry.seq) {
+            let key = format!("{RUNNING} {no}#{}", entry.seq);
+            if row.row.attempt_key.as_ref() == Some(&key) {
+                return Ok(Next::Unknown(row, entry));
+            }
+            // Before the write: dropped in the middle of it, this call was not the one that attempted.
+            self.noted = Some(entry.seq);
+            let no = *no;
+            let rows = move |rows: &mut BTreeMap<ParticipantNo, Row>| {
+                if let Some(row) = rows.get_mut(&no) {
+                    row.row.attempt_key = Some(key.clone());
+                }
+            };
+            let change = Change { rows: &rows, touched: Some(no), ..Change::inputs("", Vec::new(), None) };
+            inner.change(runtime, slot, &mut guard, change).await?;
+        }
+        Ok(Next::Item(row, entry, Box::new(item)))
+    }
+}
+
+#[async_trait]
+impl Link for Line<'_> {
+    fn session(&self) -> Option<Value> {
+        self.document.clone()
+    }
+
+    async fn next(&mut self) -> Option<Item> {
+        loop {
+            let wait = match self.look().await {
+                Ok(Next::Item(row, entry, item)) => {
+                    self.current = Some((row, entry));
+                    return Some(*item);
+                }
+                Ok(Next::Unknown(row, entry)) => {
+                    let cause = Cause::new(Reason::Unreachable, "the session was lost during the attempt");
+                    self.settle(&row, &entry, Err(Failure::Uncertain(cause))).await;
+                    continue;
+                }
+                Ok(Next::Over) | Err(Trouble::Unknown) => return None,
+                Ok(Next::Wait(wait)) => wait.min(LOOK),
+                Err(_) => Duration::from_secs(1),
+            };
+            let _ = self.session.inner.clock.within(wait, self.session.wake.notified()).await;
+        }
+    }
+
+    async fn done(&mut self, seq: Seq, result: Result<Done, Failure>) {
+        let Some((row, entry)) = self.current.take().filter(|(_, entry)| entry.seq == seq) else {
+            tracing::warn!(%seq, "a duplex connector settled an entry that it was not given");
+            return;
+        };
+        if let Some(session) = result.as_ref().ok().and_then(|done| done.session.clone()) {
+            self.document = Some(session);
+        }
+        if result.is_ok() {
+            self.session.fruitful.store(true, Ordering::Relaxed);
+        }
+        self.noted = None;
+        self.settle(&row, &entry, result).await;
+    }
+
+    async fn heard(&mut self, external_id: Option<String>, event: AgentEvent) {
+        let session = self.session;
+        session.fruitful.store(true, Ordering::Relaxed);
+        let integration = session.row().await.ok().flatten().map(|row| row.integration()).unwrap_or_default();
+        let input = Input::Agent { participant: session.no, event };
+        let key = external_id.map(|external_id| InboxKey {
+            integration: integration.clone(),
+            scope: format!("{}/{}", session.slot.key.conversation, session.no),
+            external_id,
+        });
+        session.insist(|| session.step(vec![input.clone()], key.clone(), |_| {})).await;
+    }
+
+    fn typing(&mut self, on: bool) {
+        let session = self.session;
+        if let Ok(live) = session.slot.live.try_lock()
+            && let Some(customer) = live.as_ref().map(|live| live.state.customer.id.clone())
+        {
+            session.inner.customers.tell(&session.slot.key.app, &customer, Hint::AgentTyping(on));
+        }
+    }
+
+    async fn save(&mut self, session: Value) {
+        let text = session.to_string();
+        self.document = Some(session);
+        let save = move |row: &mut Row| row.row.session = Some(text.clone());
+        let save = &save;
+        self.session.insist(|| self.session.change_row(save)).await;
+    }
+}

@@ -1,0 +1,144 @@
+//! Vendors' calls. Who called is proven by the connector; what it means is committed; only then it is answered.
+
+use std::sync::Arc;
+
+use interline_connector::webhook::{History, HistoryQuery};
+use interline_connector::{AgentSystem, Answer, Heard, Rejected, Unverified};
+use interline_core::conversation::state::Customer;
+use interline_core::{AppId, CustomerId, Input, IntegrationName};
+
+use crate::apps::Runtime;
+use crate::engine::{Engine, Inner};
+use crate::ingress::{Change, InboxKey, Trouble};
+use crate::live::Key;
+
+/// A customer's history is counted up to this many lines.
+const MOST: usize = 10_000;
+
+type Named = (IntegrationName, Arc<dyn AgentSystem>);
+
+impl Engine {
+    /// A call to the integrations of kind `connector` in `app`, on a path that the vendor's protocol fixes.
+    pub async fn receive(&self, app: &AppId, connector: &str, request: &Unverified) -> Answer {
+        let Some(runtime) = self.inner.apps.get(app) else {
+            return Answer::error(404, "there is no such bot");
+        };
+        let asked = runtime.agents.iter().filter(|(_, agent)| agent.manifest().id == connector);
+        let mut rejected: Option<Rejected> = None;
+        // Several integrations may share a path; each tries its own secret.
+        let mut proven: Vec<Named> = Vec::new();
+        let mut received = None;
+        for (name, agent) in asked {
+            match agent.receive(request) {
+                Ok(heard) => {
+                    proven.push((name.clone(), agent.clone()));
+                    received.get_or_insert(heard);
+                }
+                // One that knows the caller answers better than one that does not.
+                Err(error) if rejected.as_ref().is_none_or(|known| known.0.status == 401) => {
+                    rejected = Some(error)
+                }
+                Err(_) => {}
+            }
+        }
+        let Some(received) = received else {
+            return rejected
+                .map_or_else(|| Answer::error(404, "there is no such integration"), |error| error.0);
+        };
+        tracing::debug!(%app, connector, proof = ?received.proof, events = received.heard.len(), "heard");
+        let (inner, runtime, answer) = (self.inner.clone(), runtime.clone(), received.answer);
+        let told =
+            self.inner.surely(async move { inner.heard_all(&runtime, &proven, received.heard).await }).await;
+        match told.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))) {
+            Ok(other) => other.unwrap_or(answer),
+            Err(Trouble::Unknown) => Answer::error(404, "this id belongs to no conversation of this bot"),
+            Err(trouble) => {
+                tracing::warn!(%app, connector, %trouble, "a call could not be accepted");
+                Answer::error(503, "try again: the store is out of reach")
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// All of it, in order. Some things have an answer of their own.
+    async fn heard_all(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        proven: &[Named],
+        all: Vec<Heard>,
+    ) -> Result<Option<Answer>, Trouble> {
+        for heard in all {
+            if let Some(answer) = self.heard(runtime, proven, heard).await? {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn heard(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        proven: &[Named],
+        heard: Heard,
+    ) -> Result<Option<Answer>, Trouble> {
+        let app = &runtime.app.id;
+        match heard {
+            Heard::Callback { id, call } => {
+                let slot = self.slots.get(&Key { app: app.clone(), conversation: id.conversation.clone() });
+                let mut guard = slot.live.lock().await;
+                self.load(&slot, &mut guard).await?;
+                let live = guard.as_ref().ok_or(Trouble::Unknown)?;
+                let row = live.rows.get(&id.participant).ok_or(Trouble::Unknown)?;
+                let integration = row.about.participant.integration.clone();
+                // The path's app, the conversation's app and the credential's app are one, and the integration takes part.
+                if !proven.iter().any(|(name, _)| *name == integration) || id.seq > live.state.head {
+                    return Err(Trouble::Unknown);
+                }
+                let by = integration.as_str().to_owned();
+                let input = Input::Callback { integration, id, call };
+                self.change(runtime, &slot, &mut guard, Change::inputs(&by, vec![input], None)).await?;
+                Ok(None)
+            }
+            Heard::Event { conversation, participant, external_id, event } => {
+                let slot = self.slots.get(&Key { app: app.clone(), conversation });
+                let mut guard = slot.live.lock().await;
+                self.load(&slot, &mut guard).await?;
+                let live = guard.as_ref().ok_or(Trouble::Unknown)?;
+                let row = live.rows.get(&participant).ok_or(Trouble::Unknown)?;
+                let integration = row.about.participant.integration.clone();
+                if !proven.iter().any(|(name, _)| *name == integration) {
+                    return Err(Trouble::Unknown);
+                }
+                let by = integration.as_str().to_owned();
+                let key = external_id.map(|external_id| InboxKey {
+                    integration: by.clone(),
+                    scope: format!("{}/{participant}", slot.key.conversation),
+                    external_id,
+                });
+                let input = Input::Agent { participant, event };
+                self.change(runtime, &slot, &mut guard, Change::inputs(&by, vec![input], key)).await?;
+                Ok(None)
+            }
+            Heard::History(query) => {
+                let history = self.history_for_agent(app, &query).await?;
+                Ok(proven.first().map(|(_, agent)| agent.history(&history)))
+            }
+        }
+    }
+
+    async fn history_for_agent(&self, app: &AppId, query: &HistoryQuery) -> Result<History, Trouble> {
+        let known = self.store.customer_by_id(app.as_str(), &query.customer).await?.is_some();
+        if !known {
+            return Ok(History { lines: Vec::new(), total: 0, more: false });
+        }
+        let customer = Customer {
+            id: CustomerId::from(query.customer.as_str()),
+            channel: IntegrationName::from(""),
+            address: String::new(),
+        };
+        let page = self.page(app, &customer, query.skip, None, query.limit, MOST).await?;
+        let lines = page.lines.into_iter().map(|line| (line.conversation, line.entry)).collect();
+        Ok(History { lines, total: page.total, more: page.more })
+    }
+}

@@ -1,0 +1,342 @@
+//! A world for one test: a database, an app, its agent systems, and engines that can be killed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use interline_connector::channel::{ChannelApp, HeardAs, Host, Line, Place, Said, What};
+use interline_connector::{AgentSystem, Answer, Unverified};
+use interline_core::app::Texts;
+use interline_core::conversation::entry::{Note, Text};
+use interline_core::conversation::state::Customer;
+use interline_core::transfer::deadline::Deadlines;
+use interline_core::{App, AppId, Body, Entry, Speaker, State};
+use interline_engine::{Clock, Engine, Hints, InProcess, Runtime, Settings};
+use interline_store::{KeyRing, Loaded, ParticipantRow, Store};
+use serde_json::{Value, json};
+
+pub const WEB: &str = "web";
+
+/// Runs a test on each database.
+pub fn each(name: &str, test: impl AsyncFn(World)) {
+    run(&test, World::sqlite(name));
+    match std::env::var("INTERLINE_TEST_POSTGRES") {
+        Ok(url) => run(&test, World::on(url, None)),
+        Err(_) => eprintln!("{name}: skipped on PostgreSQL, INTERLINE_TEST_POSTGRES is not set"),
+    }
+}
+
+fn run(test: &impl AsyncFn(World), world: World) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dir = world.dir.clone();
+    runtime.block_on(test(world));
+    drop(runtime);
+    if let Some(dir) = dir {
+        let _ = std::fs::remove_dir_all(dir);
+    }
+}
+
+#[derive(Clone)]
+pub struct World {
+    url: String,
+    dir: Option<PathBuf>,
+    pub app: App,
+    agents: BTreeMap<interline_core::IntegrationName, Arc<dyn AgentSystem>>,
+    pub clock: Clock,
+    hints: Option<Arc<dyn Hints>>,
+    node: String,
+}
+
+/// A running engine on its own runtime: killing it takes every task with it.
+pub struct Node {
+    runtime: Option<tokio::runtime::Runtime>,
+    pub engine: Engine,
+    pub store: Store,
+    pub app: AppId,
+}
+
+impl World {
+    fn sqlite(name: &str) -> Self {
+        let dir =
+            std::env::temp_dir().join(format!("interline-engine-{name}-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir_all(&dir).unwrap();
+        Self::on(format!("sqlite://{}", dir.join("it.db").display()), Some(dir))
+    }
+
+    fn on(url: String, dir: Option<PathBuf>) -> Self {
+        // PostgreSQL is shared: the app keeps the tests apart.
+        let id = format!("st-{}", uuid::Uuid::now_v7());
+        let flow = json!({
+            "start": "hello",
+            "words": [{"any": ["human"], "go_to": "human"}, {"any": ["bye"], "go_to": "end"}],
+            "otherwise": "echo",
+            "nodes": {
+                "hello": {"message": {"text": "Hello"}},
+                "echo": {"message": {"text": "echo {{text}}"}},
+                "human": {"agent_transfer": {"message": "One moment"}},
+                "end": {"end": {}},
+            },
+        });
+        let app = App {
+            id: id.as_str().into(),
+            agents: BTreeMap::new(),
+            default_agent: None,
+            channel_agents: BTreeMap::new(),
+            flow: serde_json::from_value(flow).unwrap(),
+            deadlines: Deadlines::default(),
+            texts: Texts::default(),
+        };
+        let (clock, node) = (Clock::system(), format!("node-{id}"));
+        Self { url, dir, app, agents: BTreeMap::new(), clock, hints: None, node }
+    }
+
+    /// Adds an agent system. The first is the default, the others are its fallbacks.
+    pub fn agent(mut self, name: &str, agent: Arc<dyn AgentSystem>) -> Self {
+        self.app.agents.insert(name.into(), agent.describe());
+        if self.app.default_agent.is_none() {
+            self.app.default_agent = Some(name.into());
+        } else {
+            let mut flow = serde_json::to_value(&self.app.flow).unwrap();
+            let transfer = &mut flow["nodes"]["human"]["agent_transfer"];
+            if !transfer["fallback"].is_array() {
+                transfer["fallback"] = json!([]);
+            }
+            transfer["fallback"].as_array_mut().unwrap().push(json!({"integration": name}));
+            self.app.flow = serde_json::from_value(flow).unwrap();
+        }
+        self.agents.insert(name.into(), agent);
+        self
+    }
+
+    pub fn without_agent(mut self, name: &str) -> Self {
+        self.agents.remove(&name.into());
+        self
+    }
+
+    pub fn deadlines(mut self, edit: impl FnOnce(&mut Deadlines)) -> Self {
+        edit(&mut self.app.deadlines);
+        self
+    }
+
+    pub fn faster(mut self, speed: u32) -> Self {
+        self.clock = Clock::faster(speed);
+        self
+    }
+
+    /// Another node's name.
+    pub fn named(mut self, node: &str) -> Self {
+        self.node = node.to_owned();
+        self
+    }
+
+    pub fn hints(mut self, hints: impl Hints) -> Self {
+        self.hints = Some(Arc::new(hints));
+        self
+    }
+
+    pub async fn start(&self) -> Node {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (world, url) = (self.clone(), self.url.clone());
+        // Opening a store cannot be spawned (its future is not `Send`), hence a thread.
+        let open = move || {
+            let (engine, store) = runtime.block_on(async move {
+                let keys = KeyRing::parse(&format!("k1:{}=", "A".repeat(43))).unwrap();
+                let store = Store::open(interline_store::Settings { url, lanes: 2, keys }).await.unwrap();
+                let clock = world.clock;
+                let engine = Engine::start_at(world.settings(store.clone()), clock).await.unwrap();
+                (engine, store)
+            });
+            (runtime, engine, store)
+        };
+        let (runtime, engine, store) = tokio::task::spawn_blocking(open).await.unwrap();
+        Node { runtime: Some(runtime), engine, store, app: self.app.id.clone() }
+    }
+
+    fn settings(self, store: Store) -> Settings {
+        let channel_app = ChannelApp {
+            id: self.app.id.clone(),
+            name: "Test".into(),
+            credentials: BTreeMap::new(),
+            channels: BTreeMap::new(),
+        };
+        let app = Arc::new(self.app);
+        let runtime = Runtime {
+            app,
+            agents: self.agents,
+            channel_app: Arc::new(channel_app),
+            retention_ms: None,
+            version: 1,
+        };
+        Settings {
+            store,
+            apps: vec![runtime],
+            public_url: "https://interline.example".parse().unwrap(),
+            node: self.node,
+            hints: self.hints.unwrap_or_else(|| Arc::new(InProcess::default())),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A runtime must not be dropped where async code runs.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Node {
+    /// Runs something where the engine runs, so that it dies with it.
+    pub async fn on<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        self.runtime.as_ref().unwrap().spawn(work).await.unwrap()
+    }
+
+    /// As `kill -9` would: nothing is finished, nothing is written.
+    pub async fn kill(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5))).await.unwrap();
+    }
+
+    pub async fn customer(&self, address: &str) -> Customer {
+        let (engine, app, address) = (self.engine.clone(), self.app.clone(), address.to_owned());
+        self.on(async move { engine.customer(&app, &WEB.into(), &address).await.unwrap() }).await
+    }
+
+    pub async fn hear(&self, customer: &Customer, external_id: Option<&str>, what: What) -> HeardAs {
+        let (engine, app, customer) = (self.engine.clone(), self.app.clone(), customer.clone());
+        let said = Said { external_id: external_id.map(str::to_owned), what };
+        self.on(async move { engine.hear(&app, &customer, said).await.unwrap() }).await
+    }
+
+    pub async fn say(&self, customer: &Customer, text: &str) -> HeardAs {
+        self.hear(customer, None, What::Text(Text::plain(text))).await
+    }
+
+    pub async fn place(&self, customer: &Customer, undelivered: bool) -> Place {
+        let (engine, app, customer) = (self.engine.clone(), self.app.clone(), customer.clone());
+        self.on(async move { engine.place(&app, &customer, undelivered).await.unwrap() }).await
+    }
+
+    pub async fn read(&self, customer: &Customer, place: &mut Place, limit: usize) -> Vec<Line> {
+        let (engine, app, customer) = (self.engine.clone(), self.app.clone(), customer.clone());
+        let mut at = place.clone();
+        let (lines, at) = self
+            .on(async move {
+                let lines = engine.read(&app, &customer, &mut at, limit).await.unwrap();
+                (lines, at)
+            })
+            .await;
+        *place = at;
+        lines
+    }
+
+    /// A vendor's call.
+    pub async fn webhook(&self, connector: &str, body: Value) -> Answer {
+        self.webhook_of(&self.app, connector, body).await
+    }
+
+    pub async fn webhook_of(&self, app: &AppId, connector: &str, body: Value) -> Answer {
+        let (engine, app, connector) = (self.engine.clone(), app.clone(), connector.to_owned());
+        let request = Unverified {
+            method: http::Method::POST,
+            path: String::new(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::from(body.to_string()),
+            now_ms: 0,
+        };
+        self.on(async move { engine.receive(&app, &connector, &request).await }).await
+    }
+
+    pub async fn conversations(&self, customer: &Customer) -> Vec<String> {
+        let mut all =
+            self.store.conversations_of(self.app.as_str(), customer.id.as_str(), 100).await.unwrap();
+        all.reverse();
+        all
+    }
+
+    /// The customer's newest conversation.
+    pub async fn conversation(&self, customer: &Customer) -> String {
+        self.conversations(customer).await.pop().unwrap()
+    }
+
+    pub async fn loaded(&self, customer: &Customer) -> Loaded {
+        let conversation = self.conversation(customer).await;
+        self.store.load(self.app.as_str(), &conversation).await.unwrap().unwrap()
+    }
+
+    pub async fn state(&self, customer: &Customer) -> State {
+        serde_json::from_str(&self.loaded(customer).await.doc).unwrap()
+    }
+
+    pub async fn row(&self, customer: &Customer, no: i64) -> ParticipantRow {
+        self.loaded(customer).await.participants.into_iter().find(|row| row.no == no).unwrap()
+    }
+
+    /// The log of the newest conversation.
+    pub async fn log(&self, customer: &Customer) -> Vec<Entry> {
+        let conversation = self.conversation(customer).await;
+        self.log_of(&conversation).await
+    }
+
+    pub async fn log_of(&self, conversation: &str) -> Vec<Entry> {
+        let rows = self.store.entries_after(self.app.as_str(), conversation, 0, 10_000).await.unwrap();
+        rows.iter().map(|row| serde_json::from_str(&row.doc).unwrap()).collect()
+    }
+
+    pub async fn notes(&self, customer: &Customer) -> Vec<Note> {
+        let log = self.log(customer).await;
+        log.into_iter()
+            .filter_map(|entry| if let Body::Note(note) = entry.body { Some(note) } else { None })
+            .collect()
+    }
+
+    /// What the customer sees, as short words.
+    pub async fn seen(&self, customer: &Customer) -> Vec<String> {
+        self.log(customer).await.iter().filter(|entry| entry.customer_sees()).map(short).collect()
+    }
+
+    pub async fn until_seen(&self, customer: &Customer, words: &str) {
+        until(&format!("the customer sees {words:?}"), async || {
+            self.seen(customer).await.iter().any(|seen| seen == words).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn until_noted(&self, customer: &Customer, what: &str, is: impl Fn(&Note) -> bool) {
+        until(what, async || self.notes(customer).await.iter().any(&is).then_some(())).await;
+    }
+}
+
+pub fn short(entry: &Entry) -> String {
+    let who = match &entry.by {
+        Speaker::Customer => "customer",
+        Speaker::Bot => "bot",
+        Speaker::Agent { .. } => "agent",
+        Speaker::System => "system",
+    };
+    match &entry.body {
+        Body::Text(text) => format!("{who}: {}", text.text),
+        Body::AgentJoined { .. } => "joined".into(),
+        Body::AgentLeft => "left".into(),
+        Body::Opened => "opened".into(),
+        Body::Closed => "closed".into(),
+        Body::Queued { position } => format!("queued {position}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Polls until there is something. A test that waits in vain fails after half a minute.
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

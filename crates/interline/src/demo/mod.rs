@@ -1,0 +1,159 @@
+//! `interline demo`: a sample app, stand-ins for the agent systems, and a page to try it, all on one loopback port.
+//!
+//! ```text
+//!   /                   both sides beside each other
+//!   /demo/              a chat page that speaks the web channel's protocol
+//!   /_sim/botkit/       the agent's page of the BotKit stand-in
+//! ```
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::{Html, IntoResponse};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
+use clap::Args;
+use interline_agents::botkit::simulator::{Settings as BotKitSettings, Simulator};
+use interline_connector::{Algorithm, Credential};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+use uuid::Uuid;
+
+use crate::app_file::AppFile;
+use crate::logs;
+use crate::node::Node;
+use crate::settings::Settings;
+
+const APP: &str = include_str!("app.yaml");
+const PAGE: &str = include_str!("index.html");
+const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-00000000de30";
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct Flags {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Where the demo keeps its data.
+    #[arg(long, value_name = "DIR", default_value = ".demo")]
+    data: PathBuf,
+    /// `postgres://…` instead of the embedded database.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// What to log.
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+/// Runs the demo until it is stopped.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(flags: Flags) -> Result<()> {
+    logs::start(&flags.log, None)?;
+    let settings = Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], flags.port)),
+        data: flags.data.clone(),
+        database: flags.database,
+        ..Settings::default()
+    };
+    let node = Node::open(&settings).await?;
+    let secret = secret(&flags.data)?;
+    let base = node.public_url.as_str().trim_end_matches('/').to_owned();
+    let bot_id = format!("st-{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, b"interline demo"));
+    let file = AppFile::parse(APP, |name| match name {
+        "BOT_ID" => Some(bot_id.clone()),
+        "CLIENT_ID" => Some(CLIENT_ID.to_owned()),
+        "CLIENT_SECRET" => Some(secret.clone()),
+        "BOTKIT_URL" => Some(base.clone()),
+        _ => None,
+    })?;
+    let app = file.build(&node.http, &node.public_url, 0)?;
+    let botkit = Simulator::new(BotKitSettings {
+        app_id: bot_id.clone(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: secret.clone(),
+        algorithm: Algorithm::HS256,
+        prefix: String::new(),
+    });
+    let login = Login {
+        credential: Credential {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: secret.clone().into(),
+            algorithm: Algorithm::HS256,
+        },
+        bot_id: bot_id.clone(),
+    };
+    let more = |routes: Router| {
+        routes.merge(pages(login)).merge(botkit.router()).merge(interline_channels::web::demo_page())
+    };
+    node.run(vec![app], more, || announce(&base, &bot_id, &secret)).await
+}
+
+#[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
+fn announce(base: &str, bot_id: &str, secret: &str) {
+    println!("Interline is running. Open these, ask for a human, and play the agent:\n");
+    println!("  both sides: {base}/");
+    println!("  web chat:   {base}/demo/");
+    println!("  agent page: {base}/_sim/botkit/\n");
+    let facts = json!({
+        "base": base,
+        "app": bot_id,
+        "client_id": CLIENT_ID,
+        "client_secret": secret,
+        "agent_page": format!("{base}/_sim/botkit/"),
+    });
+    println!("demo {facts}");
+}
+
+/// The demo's client secret: made once per data directory, so that a restart finds its clients again.
+fn secret(data: &Path) -> Result<String> {
+    let path = data.join("demo-secret");
+    if let Ok(secret) = std::fs::read_to_string(&path) {
+        return Ok(secret.trim().to_owned());
+    }
+    let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    std::fs::write(&path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(secret)
+}
+
+#[derive(Clone)]
+struct Login {
+    credential: Credential,
+    bot_id: String,
+}
+
+fn pages(login: Login) -> Router {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'";
+    let headers: [(HeaderName, &str); 2] =
+        [(header::CONTENT_SECURITY_POLICY, policy), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Router::new()
+        .route("/", get(move || async move { (headers, Html(PAGE)) }))
+        .route("/demo/jwt", post(jwt))
+        .with_state(login)
+}
+
+#[derive(Deserialize)]
+struct Who {
+    identity: String,
+}
+
+/// Plays the customer's own login service: whoever says a name gets a token for it. That is what makes it a demo.
+async fn jwt(State(login): State<Login>, Form(who): Form<Who>) -> impl IntoResponse {
+    let now = jiff::Timestamp::now().as_second();
+    let claims = json!({
+        "iss": login.credential.client_id,
+        "sub": who.identity,
+        "aud": Url::parse("https://idproxy.kore.ai/authorize").map(String::from).unwrap_or_default(),
+        "iat": now,
+        "exp": now + 3600,
+    });
+    match login.credential.sign(&claims) {
+        Ok(jwt) => Json(json!({ "jwt": jwt, "botInfo": { "name": "Interline demo", "_id": login.bot_id } })),
+        Err(error) => Json(json!({ "errors": [{ "msg": error.to_string(), "code": 500 }] })),
+    }
+}

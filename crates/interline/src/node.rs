@@ -1,0 +1,163 @@
+//! A running node: store, engine, listener, and how it stops.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use interline_connector::{Guard, Http};
+use interline_engine::{Engine, InProcess, Runtime};
+use interline_store::{KeyRing, Store};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::app_file::AppFile;
+use crate::logs;
+use crate::settings::Settings;
+
+/// `interline serve`.
+///
+/// # Errors
+/// When it cannot start; a running node ends by a signal, without an error.
+pub async fn serve(settings: Settings) -> Result<()> {
+    logs::start(&settings.log, settings.log_format)?;
+    if settings.app.is_empty() {
+        bail!("nothing to serve: give at least one --app FILE (examples/botkit/app.yaml is one)");
+    }
+    let node = Node::open(&settings).await?;
+    let mut apps = Vec::new();
+    for path in &settings.app {
+        let file = AppFile::read(path)?;
+        let built = file.build(&node.http, &node.public_url, 0).with_context(|| path.display().to_string())?;
+        if apps.iter().any(|known: &Runtime| known.app.id == built.app.id) {
+            bail!("{}: another --app file has the id {} already", path.display(), built.app.id);
+        }
+        apps.push(built);
+    }
+    node.run(apps, |routes| routes, || {}).await
+}
+
+/// `interline migrate`.
+///
+/// # Errors
+/// When the database is out of reach, or newer than this binary.
+#[allow(clippy::print_stdout, reason = "the command's answer")]
+pub async fn migrate(settings: Settings) -> Result<()> {
+    let _lock = lock(&settings.data)?;
+    let version = Store::migrate_only(&settings.database_url()?).await?;
+    println!("the database has schema version {version}");
+    Ok(())
+}
+
+/// What a node holds before it serves.
+pub struct Node {
+    /// The way out.
+    pub http: Http,
+    /// Where the outside reaches us.
+    pub public_url: Url,
+    store: Store,
+    listener: TcpListener,
+    name: String,
+    /// Held while the process lives.
+    _lock: File,
+}
+
+impl Node {
+    /// Locks the data directory, opens the store, and takes the port.
+    ///
+    /// # Errors
+    /// Each says what stands in the way.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let lock = lock(&settings.data)?;
+        let keys = match &settings.keys {
+            Some(keys) => KeyRing::parse(keys)?,
+            None => KeyRing::load_or_create(&settings.data.join("keys"))?,
+        };
+        let url = settings.database_url()?;
+        let store = Store::open(interline_store::Settings { url, lanes: 0, keys }).await?;
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let address = listener.local_addr()?;
+        let public_url = match &settings.public_url {
+            Some(url) => url.clone(),
+            None => Url::parse(&format!("http://{address}"))?,
+        };
+        let guard = Guard::default();
+        for allowed in &settings.allow_net {
+            let url = Url::parse(&format!("http://{allowed}")).ok().filter(|url| url.path() == "/");
+            guard.allow(&url.with_context(|| format!("allow_net: `{allowed}` is not host:port"))?);
+        }
+        let http = Http::new(guard).context("cannot set up TLS")?;
+        Ok(Self { http, public_url, store, listener, name: settings.node.clone(), _lock: lock })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then finishes what is in hand. `more` adds routes; `ready` is called once.
+    ///
+    /// # Errors
+    /// When an app cannot be recorded or the listener fails.
+    pub async fn run(
+        self,
+        mut apps: Vec<Runtime>,
+        more: impl FnOnce(Router) -> Router,
+        ready: impl FnOnce(),
+    ) -> Result<()> {
+        for runtime in &mut apps {
+            // Inputs are stored with the version of the app that they were stepped under.
+            let doc = serde_json::to_string(&*runtime.app)?;
+            runtime.version = self.store.put_app(runtime.app.id.as_str(), &doc).await?;
+        }
+        let engine = Engine::start(interline_engine::Settings {
+            store: self.store,
+            apps,
+            public_url: self.public_url.clone(),
+            node: self.name,
+            hints: Arc::new(InProcess::default()),
+        })
+        .await?;
+        let routes = more(interline_api::router(&engine));
+        let address = self.listener.local_addr()?;
+        tracing::info!(%address, public_url = %self.public_url, "serving");
+        ready();
+        let stopped = engine.clone();
+        let ended = axum::serve(self.listener, routes)
+            .with_graceful_shutdown(async move {
+                stop_signal().await;
+                tracing::info!("stopping: finishing what is in hand");
+                // Sockets are told to reconnect; the listener takes no more.
+                stopped.stop_taking();
+            })
+            .await;
+        engine.stop().await;
+        tracing::info!("stopped");
+        ended.context("the listener failed")
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt => {} }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}
+
+/// One process a data directory: two would each believe to be the only writer.
+fn lock(data: &Path) -> Result<File> {
+    std::fs::create_dir_all(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("the data directory {} is in use by another interline process", data.display())
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
+    }
+}

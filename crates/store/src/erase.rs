@@ -1,0 +1,218 @@
+//! Forgetting: erasure of a customer, and the retention sweep.
+//!
+//! Each conversation is erased by its own lane, behind the units that were sent before, in one transaction. Foreign keys
+//! keep a late unit from bringing rows back. On SQLite the deleted bytes are overwritten (`secure_delete`), in the file
+//! and, after the next checkpoints have reused it, in its log; on PostgreSQL they go with the next vacuum. Backups are the operator's.
+
+use std::sync::Arc;
+
+use sqlx::{AnyConnection, Row as _};
+
+use crate::Store;
+use crate::error::Error;
+use crate::group::Failure;
+use crate::task;
+
+/// How many rows were deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Erased {
+    /// Customers: 1, or 0 if there was none.
+    pub customers: u64,
+    /// Conversations.
+    pub conversations: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Inputs.
+    pub inputs: u64,
+    /// Participants.
+    pub participants: u64,
+    /// Remote ids.
+    pub remote_ids: u64,
+    /// Expired `once` rows.
+    pub once: u64,
+}
+
+impl Erased {
+    fn add(&mut self, other: Self) {
+        self.customers += other.customers;
+        self.conversations += other.conversations;
+        self.entries += other.entries;
+        self.inputs += other.inputs;
+        self.participants += other.participants;
+        self.remote_ids += other.remote_ids;
+        self.once += other.once;
+    }
+}
+
+/// Tries at a customer who keeps opening conversations while being erased.
+const ROUNDS: usize = 10;
+/// Conversations that are looked up at a time.
+const BATCH: i64 = 100;
+
+impl Store {
+    /// Deletes the customer and everything that was ever written about their conversations: entries, inputs, sessions,
+    /// remote ids. Afterwards an input that the outside repeats is new again.
+    ///
+    /// [`Error::Retry`] leaves it half done; call again.
+    pub async fn erase_customer(&self, app: &str, customer: &str) -> Result<Erased, Error> {
+        let mut erased = Erased::default();
+        for _ in 0..ROUNDS {
+            loop {
+                let conversations = self.conversations_of(app, customer, BATCH).await?;
+                if conversations.is_empty() {
+                    break;
+                }
+                for conversation in conversations {
+                    erased.add(self.erase_conversation(app, &conversation, None).await?);
+                }
+            }
+            match self.delete_customer(app, customer).await {
+                Ok(customers) => {
+                    erased.customers = customers;
+                    return Ok(erased);
+                }
+                // A conversation was opened in between: the customer's row is still referred to.
+                Err(Error::Gone) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Retry("the customer keeps opening conversations".to_owned()))
+    }
+
+    /// Deletes up to `limit` closed conversations whose time is up at `now` (milliseconds), and up to `limit` expired
+    /// `once` rows. Call again while it finds `limit`.
+    pub async fn sweep(&self, now: i64, limit: i64) -> Result<Erased, Error> {
+        let rows = sqlx::query(
+            "SELECT app, id FROM conversation WHERE retain_until <= $1 AND closed_at IS NOT NULL \
+             ORDER BY retain_until LIMIT $2",
+        )
+        .bind(now)
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await?;
+        let mut erased = Erased::default();
+        for row in rows {
+            let app: String = row.try_get("app")?;
+            let conversation: String = row.try_get("id")?;
+            erased.add(self.erase_conversation(&app, &conversation, Some(now)).await?);
+        }
+        let call = task::call(move |connection| {
+            Box::pin(async move {
+                let deleted = sqlx::query(
+                    "DELETE FROM once WHERE (app, kind, hash) IN \
+                     (SELECT app, kind, hash FROM once WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+                )
+                .bind(now)
+                .bind(limit)
+                .execute(connection)
+                .await?;
+                Ok(deleted.rows_affected())
+            })
+        });
+        erased.once = self.lanes().task("", "sweep", call).await?;
+        Ok(erased)
+    }
+
+    /// `due`: only if it is closed and its retention ended by then.
+    async fn erase_conversation(
+        &self,
+        app: &str,
+        conversation: &str,
+        due: Option<i64>,
+    ) -> Result<Erased, Error> {
+        let key: (Arc<str>, Arc<str>) = (app.into(), conversation.into());
+        let which = key.clone();
+        let call = task::call(move |connection| {
+            let which = which.clone();
+            Box::pin(async move { delete_conversation(connection, &which.0, &which.1, due).await })
+        });
+        self.lanes().conversation_task(key, call).await
+    }
+
+    async fn delete_customer(&self, app: &str, customer: &str) -> Result<u64, Error> {
+        let key: Arc<(String, String)> = Arc::new((app.to_owned(), customer.to_owned()));
+        let call = task::call(move |connection| {
+            let key = key.clone();
+            Box::pin(async move {
+                let deleted = sqlx::query("DELETE FROM customer WHERE app = $1 AND id = $2")
+                    .bind(key.0.clone())
+                    .bind(key.1.clone())
+                    .execute(connection)
+                    .await?;
+                Ok(deleted.rows_affected())
+            })
+        });
+        self.lanes().task(app, customer, call).await
+    }
+}
+
+async fn delete_conversation(
+    connection: &mut AnyConnection,
+    app: &str,
+    conversation: &str,
+    due: Option<i64>,
+) -> Result<Erased, Failure> {
+    if let Some(now) = due {
+        let still = sqlx::query(
+            "SELECT id FROM conversation WHERE app = $1 AND id = $2 AND retain_until <= $3 \
+             AND closed_at IS NOT NULL",
+        )
+        .bind(app)
+        .bind(conversation)
+        .bind(now)
+        .fetch_optional(&mut *connection)
+        .await?;
+        if still.is_none() {
+            return Ok(Erased::default());
+        }
+    }
+    Ok(Erased {
+        inputs: delete(
+            connection,
+            "DELETE FROM inbox WHERE app = $1 AND conversation = $2",
+            app,
+            conversation,
+        )
+        .await?,
+        entries: delete(
+            connection,
+            "DELETE FROM entry WHERE app = $1 AND conversation = $2",
+            app,
+            conversation,
+        )
+        .await?,
+        remote_ids: delete(
+            connection,
+            "DELETE FROM remote_id WHERE app = $1 AND conversation = $2",
+            app,
+            conversation,
+        )
+        .await?,
+        participants: delete(
+            connection,
+            "DELETE FROM participant WHERE app = $1 AND conversation = $2",
+            app,
+            conversation,
+        )
+        .await?,
+        conversations: delete(
+            connection,
+            "DELETE FROM conversation WHERE app = $1 AND id = $2",
+            app,
+            conversation,
+        )
+        .await?,
+        customers: 0,
+        once: 0,
+    })
+}
+
+async fn delete(
+    connection: &mut AnyConnection,
+    sql: &'static str,
+    app: &str,
+    conversation: &str,
+) -> Result<u64, Failure> {
+    let deleted = sqlx::query(sql).bind(app).bind(conversation).execute(connection).await?;
+    Ok(deleted.rows_affected())
+}
