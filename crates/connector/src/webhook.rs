@@ -57,6 +57,8 @@ pub enum Heard {
         /// What it asks.
         call: Call,
     },
+    /// A call that changes nothing, but names an id of ours: it is answered only to whom the id belongs.
+    Named(RequestId),
     /// A vendor tells about one of its sessions.
     Event {
         /// The conversation.

@@ -194,6 +194,25 @@ fn the_first_rung_waits_for_the_interceptor() {
 }
 
 #[test]
+fn an_interceptor_that_answers_in_the_bots_place_is_not_answered_over() {
+    let mut world = begun(simple(&[("kit", watching_kit())], &["kit"]));
+    world.deliver_all();
+    world.calls(0, Call::SkipUserMessage);
+    world.customer("price?");
+    world.deliver_all();
+    world.calls(1, Call::SendUserMessage(say("5 euro")));
+    world.passes(15_000);
+    assert_eq!(world.customer_heard(), ["5 euro"], "the bot did not hear the line, so it does not answer too");
+    world.customer("and by train?");
+    world.deliver_all();
+    world.calls(2, Call::SendUserMessage(say("One moment")));
+    world.calls(2, Call::SendBotMessage(say("by train")));
+    world.deliver_all();
+    world.calls(3, Call::SendUserMessage(say("You said by train")));
+    assert_eq!(world.customer_heard(), ["5 euro", "One moment", "You said by train"], "it may still release it");
+}
+
+#[test]
 fn an_interceptor_that_is_silent_holds_nothing_up_for_long() {
     let mut app = simple(&[("kit", watching_kit())], &["kit"]);
     app.flow.nodes.insert("before".into(), says("One moment", Some("human".into())));

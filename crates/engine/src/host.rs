@@ -164,12 +164,11 @@ impl Inner {
         let app = &runtime.app.id;
         let person = self.customers.get(app, &customer.id);
         let mut open = person.open.lock().await;
-        let (input, opens) = match said.what {
-            What::Connected => (Input::Connected, true),
-            What::Text(text) => (Input::CustomerSaid(text), true),
-            What::Ends(scope) => (Input::CustomerEnds(scope), false),
+        let input = match said.what {
+            What::Connected => Input::Connected,
+            What::Text(text) => Input::CustomerSaid(text),
+            What::Ends(scope) => Input::CustomerEnds(scope),
         };
-        let connecting = input == Input::Connected;
         let key = said.external_id.map(|external_id| InboxKey {
             integration: customer.channel.as_str().to_owned(),
             scope: customer.id.as_str().to_owned(),
@@ -180,49 +179,61 @@ impl Inner {
                 let found = self.store.open_conversation(app.as_str(), customer.id.as_str()).await?;
                 *open = found.map(ConversationId::new);
             }
-            let is_new = open.is_none();
-            if (is_new && !opens) || (!is_new && connecting) {
-                return Ok(HeardAs::Nothing);
-            }
-            let id = open.clone().unwrap_or_else(fresh_conversation);
-            let slot = self.slots.get(&Key { app: app.clone(), conversation: id.clone() });
-            let mut guard = slot.live.lock().await;
-            if is_new {
-                let state = State::new(app.clone(), id.clone(), customer.clone());
-                let rows = std::collections::BTreeMap::new();
-                *guard = Some(Live { state, version: 0, opened_at: self.now().0, closed_at: None, rows });
-            }
-            match self.load(&slot, &mut guard).await {
-                Ok(()) if guard.as_ref().is_some_and(|live| live.state.owner != Owner::Closed) => {}
-                // It closed or was erased since we looked: what comes now opens the next one.
-                Ok(()) | Err(Trouble::Unknown) => {
-                    *open = None;
-                    continue;
-                }
-                Err(trouble) => return Err(trouble),
-            }
-            let change = Change::inputs(customer.channel.as_str(), vec![input.clone()], key.clone());
-            match self.change(runtime, &slot, &mut guard, change).await {
-                Ok(Changed::Done) => {
-                    let closed = guard.as_ref().is_none_or(|live| live.state.owner == Owner::Closed);
-                    *open = (!closed).then_some(id);
-                    return Ok(HeardAs::New);
-                }
-                Ok(Changed::Again) => {
-                    if is_new {
-                        *open = None;
-                    }
-                    return Ok(HeardAs::Again);
-                }
-                // Another node opened one for this customer, or it was erased.
-                Err(Trouble::Unknown) => *open = None,
-                Err(trouble) => {
-                    *open = None;
-                    return Err(trouble);
-                }
+            if let Some(heard) = self.hear_in(runtime, customer, &mut open, &input, &key).await? {
+                return Ok(heard);
             }
         }
         Err(Trouble::Store("the conversation keeps changing".into()))
+    }
+
+    /// Hears something in the open conversation, or in a new one if none is. None: the conversation closed or was erased since
+    /// we looked, or another node opened one.
+    async fn hear_in(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        customer: &Customer,
+        open: &mut Option<ConversationId>,
+        input: &Input,
+        key: &Option<InboxKey>,
+    ) -> Result<Option<HeardAs>, Trouble> {
+        // Until it went well, nothing is known to be open.
+        let known = open.take();
+        if known.is_none() && matches!(input, Input::CustomerEnds(_)) {
+            return Ok(Some(HeardAs::Nothing));
+        }
+        let app = &runtime.app.id;
+        let id = known.clone().unwrap_or_else(fresh_conversation);
+        let slot = self.slots.get(&Key { app: app.clone(), conversation: id.clone() });
+        let mut guard = slot.live.lock().await;
+        if known.is_none() {
+            let state = State::new(app.clone(), id.clone(), customer.clone());
+            let rows = std::collections::BTreeMap::new();
+            *guard = Some(Live { state, version: 0, opened_at: self.now().0, closed_at: None, rows });
+        }
+        let is_open =
+            |live: &Option<Live>| live.as_ref().is_some_and(|live| live.state.owner != Owner::Closed);
+        match self.load(&slot, &mut guard).await {
+            Ok(()) if is_open(&guard) => {}
+            Ok(()) | Err(Trouble::Unknown) => return Ok(None),
+            Err(trouble) => return Err(trouble),
+        }
+        if known.is_some() && *input == Input::Connected {
+            *open = known;
+            return Ok(Some(HeardAs::Nothing));
+        }
+        let change = Change::inputs(customer.channel.as_str(), vec![input.clone()], key.clone());
+        match self.change(runtime, &slot, &mut guard, change).await {
+            Ok(Changed::Done) => {
+                *open = is_open(&guard).then_some(id);
+                Ok(Some(HeardAs::New))
+            }
+            Ok(Changed::Again) => {
+                *open = known;
+                Ok(Some(HeardAs::Again))
+            }
+            Err(Trouble::Unknown) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     async fn read(

@@ -134,7 +134,7 @@ impl Inner {
                     if news.stepped {
                         live.version = version;
                     }
-                    self.adopt(slot, &live, &news);
+                    self.adopt(slot, &live, news);
                     **guard = Some(live);
                     return Ok(Changed::Done);
                 }
@@ -150,9 +150,10 @@ impl Inner {
     }
 
     /// Takes over what was committed and tells who has to look.
-    fn adopt(self: &Arc<Self>, slot: &Slot, live: &Live, news: &News) {
+    fn adopt(self: &Arc<Self>, slot: &Slot, live: &Live, news: News) {
+        let seen = news.entries.iter().any(Entry::customer_sees);
         if news.stepped {
-            slot.tail().push(&news.entries, &live.state);
+            slot.tail().push(news.entries, &live.state);
         }
         if let Some(at) = live.state.wake_at() {
             self.tick_at(&slot.key, at.0);
@@ -167,7 +168,6 @@ impl Inner {
             })
             .map(|row| row.about.participant.no)
             .collect();
-        let seen = news.entries.iter().any(Entry::customer_sees);
         if seen || !due.is_empty() {
             self.hints.tell(hints::About {
                 app: slot.key.app.clone(),

@@ -103,10 +103,8 @@ impl Tail {
         self.closed = state.owner == Owner::Closed;
     }
 
-    pub fn push(&mut self, entries: &[Entry], state: &State) {
-        for entry in entries {
-            self.entries.push_back(Arc::new(entry.clone()));
-        }
+    pub fn push(&mut self, entries: Vec<Entry>, state: &State) {
+        self.entries.extend(entries.into_iter().map(Arc::new));
         while self.entries.len() > TAIL {
             self.entries.pop_front();
         }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use interline_connector::webhook::{History, HistoryQuery};
 use interline_connector::{AgentSystem, Answer, Heard, Rejected, Unverified};
+use interline_core::conversation::request_id::RequestId;
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, CustomerId, Input, IntegrationName};
 
 use crate::apps::Runtime;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, InboxKey, Trouble};
-use crate::live::Key;
+use crate::live::{Key, Live};
 
 /// A customer's history is counted up to this many lines.
 const MOST: usize = 10_000;
@@ -88,17 +89,17 @@ impl Inner {
                 let slot = self.slots.get(&Key { app: app.clone(), conversation: id.conversation.clone() });
                 let mut guard = slot.live.lock().await;
                 self.load(&slot, &mut guard).await?;
-                let live = guard.as_ref().ok_or(Trouble::Unknown)?;
-                let row = live.rows.get(&id.participant).ok_or(Trouble::Unknown)?;
-                let integration = row.about.participant.integration.clone();
-                // The path's app, the conversation's app and the credential's app are one, and the integration takes part.
-                if !proven.iter().any(|(name, _)| *name == integration) || id.seq > live.state.head {
-                    return Err(Trouble::Unknown);
-                }
+                let integration = belongs_to(&id, guard.as_ref(), proven)?;
                 let by = integration.as_str().to_owned();
                 let input = Input::Callback { integration, id, call };
                 self.change(runtime, &slot, &mut guard, Change::inputs(&by, vec![input], None)).await?;
                 Ok(None)
+            }
+            Heard::Named(id) => {
+                let slot = self.slots.get(&Key { app: app.clone(), conversation: id.conversation.clone() });
+                let mut guard = slot.live.lock().await;
+                self.load(&slot, &mut guard).await?;
+                belongs_to(&id, guard.as_ref(), proven).map(|_| None)
             }
             Heard::Event { conversation, participant, external_id, event } => {
                 let slot = self.slots.get(&Key { app: app.clone(), conversation });
@@ -141,4 +142,14 @@ impl Inner {
         let lines = page.lines.into_iter().map(|line| (line.conversation, line.entry)).collect();
         Ok(History { lines, total: page.total, more: page.more })
     }
+}
+
+/// The integration that `id` was given to. The path's app, the conversation's app and the credential's app are one here,
+/// and the integration takes part.
+fn belongs_to(id: &RequestId, live: Option<&Live>, proven: &[Named]) -> Result<IntegrationName, Trouble> {
+    let live = live.ok_or(Trouble::Unknown)?;
+    let row = live.rows.get(&id.participant).ok_or(Trouble::Unknown)?;
+    let integration = &row.about.participant.integration;
+    let theirs = proven.iter().any(|(name, _)| name == integration) && id.seq <= live.state.head;
+    if theirs { Ok(integration.clone()) } else { Err(Trouble::Unknown) }
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | 2xx, whatever the body | accepted | delivered | delivered |
 //! | none 2 s after it was sent | – | delivered | delivered |
-//! | 401 | unauthorized | unauthorized | unauthorized |
+//! | 401 | refused: the next rung's turn | unauthorized | unauthorized |
 //! | 429, 503 with `Retry-After` | again later | again later | again later |
 //! | 3xx, other 4xx | refused | refused | refused |
 //! | other 5xx | refused | refused: the hold policy decides at once | uncertain: not sent again |
@@ -53,6 +53,8 @@ pub(super) fn judge(purpose: Purpose, reply: &Reply) -> Result<(), Failure> {
     }
     let cause = cause(*status, body);
     Err(match status.as_u16() {
+        // Waiting for the operator would leave the customer waiting too.
+        401 if purpose == Purpose::Open => Failure::Refused(cause),
         401 => Failure::Unauthorized(cause),
         429 => later(headers, cause),
         503 if retry_after(headers).is_some() => later(headers, cause),

@@ -74,7 +74,7 @@ impl Integration {
         let id: RequestId =
             id.parse().map_err(|_| refuse(404, "this is not a request id that was given to this BotKit"))?;
         if call == "dialog" {
-            return Ok(answered(json!({ "_id": "", "nodes": [], "components": [] })));
+            return Ok(named(id, json!({ "_id": "", "nodes": [], "components": [] })));
         }
         let body = read(&request.body)?;
         let meant = match call {
@@ -85,7 +85,7 @@ impl Integration {
             "startAgentSession" => Call::StartAgentSession,
             "clearAgentSession" => Call::ClearAgentSession,
             "clearConversationSession" => Call::CloseConversation,
-            _ => return Ok(answered(json!({}))),
+            _ => return Ok(named(id, json!({}))),
         };
         Ok(Received { proof: Proof::Token, heard: vec![Heard::Callback { id, call: meant }], answer: done() })
     }
@@ -139,6 +139,11 @@ fn done() -> Answer {
 /// Proven, answered, and of no consequence.
 fn answered(body: Value) -> Received {
     Received { proof: Proof::Token, heard: Vec::new(), answer: Answer::ok(body) }
+}
+
+/// Of no consequence either, but only for whom the id belongs to.
+fn named(id: RequestId, body: Value) -> Received {
+    Received { proof: Proof::Token, heard: vec![Heard::Named(id)], answer: Answer::ok(body) }
 }
 
 /// BotKit sends the whole payload back with every line, up to 100 kB of it: what is not looked at is not built.

@@ -29,6 +29,7 @@ mod frames_down;
 mod frames_up;
 mod history;
 mod ids;
+mod leftover;
 mod login;
 mod pace;
 mod pass;
@@ -89,7 +90,8 @@ pub struct Limits {
     pub text_bytes: usize,
     /// The largest frame, in bytes. A larger one closes the socket (1009).
     pub frame_bytes: usize,
-    /// Lines per second and socket, in the long run. More close the socket (1008).
+    /// Lines per second and socket, in the long run. More close the socket (1008). A person never comes near the
+    /// default: it stops a page in a loop.
     pub messages_per_second: f64,
     /// Lines at once.
     pub messages_burst: u32,
@@ -97,7 +99,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { text_bytes: 4096, frame_bytes: 64 * 1024, messages_per_second: 5.0, messages_burst: 20 }
+        Self { text_bytes: 4096, frame_bytes: 64 * 1024, messages_per_second: 1_000.0, messages_burst: 2_000 }
     }
 }
 
@@ -163,7 +165,7 @@ pub fn router_with(host: Arc<dyn Host>, timing: Timing) -> axum::Router {
         .nest("/api", api.clone())
         .nest("/api/1.1", api)
         .route("/rtm/bot", get(socket::open))
-        .with_state(Arc::new(Web { host, timing }))
+        .with_state(Arc::new(Web { host, timing, logins: Arc::default() }))
 }
 
 /// The JSON Schema of the settings.
@@ -201,6 +203,7 @@ pub fn check(settings: &Value) -> Result<(), String> {
 struct Web {
     host: Arc<dyn Host>,
     timing: Timing,
+    logins: Arc<leftover::Logins>,
 }
 
 impl Web {

@@ -18,7 +18,8 @@ use super::{Settings, Web, cors, door};
 
 const ACCESS: &str = "web access";
 const SOCKET: &str = "web socket";
-const ACCESS_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a login is good.
+pub(super) const ACCESS_MS: i64 = 24 * 60 * 60 * 1000;
 const SOCKET_MS: i64 = 30 * 1000;
 
 /// Who logged in.
@@ -60,6 +61,11 @@ impl Pass {
     /// How long an access token is good from `now_ms` on.
     pub fn until(now_ms: i64) -> i64 {
         now_ms.saturating_add(ACCESS_MS)
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    pub fn since(&self) -> i64 {
+        self.until.saturating_sub(ACCESS_MS)
     }
 
     /// The access token.

@@ -32,7 +32,7 @@ use super::pace::Pace;
 use super::pass::Guest;
 use super::refused::Refused;
 use super::sent::Sent;
-use super::{Web, ids};
+use super::{Web, ids, pass};
 
 /// Lines read at once.
 const BATCH: usize = 50;
@@ -41,7 +41,7 @@ const PINGS: usize = 64;
 /// Unreadable frames until the socket is closed.
 const GARBAGE: u32 = 20;
 /// Frames of any kind per second, and at once: receipts for a page of history come in one go.
-const FRAMES: (f64, u32) = (50.0, 500);
+const FRAMES: (f64, u32) = (5_000.0, 10_000);
 const BUFFER: usize = 4 * 1024;
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
@@ -55,6 +55,10 @@ pub(super) async fn open(
     let given = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
     let guest = web.redeem(given("sid").unwrap_or_default(), &headers).await?;
     let reconnect = given("isReconnect") == Some("true") || given("ConnectionMode") == Some("Reconnect");
+    // Also remembered across a restart, after which every tab that was open reconnects.
+    let login = guest.pass.session.as_str();
+    let first = web.host.first_use(&guest.app.id, "web login", login, pass::ACCESS_MS).await?.is_none();
+    let open = web.logins.open(&guest.pass, first && reconnect, web.host.now_ms());
     let customer = web.host.customer(&guest.app.id, &guest.pass.channel, &guest.pass.address).await?;
     // A frame somewhat too large is read, so that its sender learns why it is turned away.
     let largest = guest.settings.limits.frame_bytes.saturating_mul(4);
@@ -63,7 +67,10 @@ pub(super) async fn open(
         .max_frame_size(largest)
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| Session::new(web, guest, customer, socket).run(reconnect)))
+        .on_upgrade(async move |socket| {
+            Session::new(web, guest, customer, socket).run(reconnect).await;
+            drop(open);
+        }))
 }
 
 /// Why a socket is over.

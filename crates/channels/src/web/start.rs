@@ -18,6 +18,9 @@ pub(super) async fn start(
 ) -> Result<Json<Value>, Refused> {
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let guest = web.admit(&headers, asked["botInfo"]["taskBotId"].as_str()).await?;
+    if web.logins.is_left_over(&guest.pass, web.host.now_ms()) {
+        return Err(Refused::token_expired());
+    }
     let mut url = web.host.public_url().clone();
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
     // Between two special schemes this cannot fail.

@@ -11,7 +11,7 @@ use super::state::Owner;
 use super::step::Work;
 use crate::app::AgentSystem;
 use crate::flow::NodeId;
-use crate::transfer::deadline::{Overdue, overdue};
+use crate::transfer::deadline::{Overdue, deadline, overdue};
 use crate::transfer::{Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
 use crate::{IntegrationName, ParticipantNo, Seq};
 
@@ -71,6 +71,7 @@ impl Work<'_> {
             stage: Stage::Requested,
             first: self.state.head.next(),
             since: self.now,
+            last_line: self.now,
             deadline: self.now,
             node,
             ladder,
@@ -221,7 +222,7 @@ impl Work<'_> {
                 self.note_late_call(call);
             }
             Meaning::AgentLine => self.agent_said(&words, None),
-            Meaning::BotLine => self.bot_line(words),
+            Meaning::BotLine => self.bot_line(id.seq, words),
             Meaning::TookOver if self.state.owner == Owner::Bot => self.took_over(integration),
             Meaning::TookOver => self.joined(None),
             Meaning::Clear => self.agent_ended(None),
@@ -435,15 +436,28 @@ impl Work<'_> {
             }
             Overdue::Unreachable => self.rung_failed(failed(Reason::Unreachable)),
             Overdue::QueueTimeout => self.rung_failed(failed(Reason::QueueTimeout)),
-            Overdue::Idle => self.end_transfer(Ending { outcome: Outcome::Idle, tag: None }, Owner::Bot),
+            Overdue::Idle => self.idle_or_not(),
             Overdue::Drained => self.finish_closing(),
         }
     }
 
-    /// Somebody spoke: a talking transfer is not idle.
+    /// Somebody spoke: a talking transfer is not idle. The deadline itself moves only when it comes (it stands in an
+    /// index of the database, and lines are many).
     pub(super) fn somebody_spoke(&mut self) {
-        if self.stage() == Some(Stage::Talking) {
-            self.enter(Stage::Talking);
+        if let Some(transfer) = self.state.transfer.as_mut().filter(|live| live.stage == Stage::Talking) {
+            transfer.last_line = self.now;
+        }
+    }
+
+    fn idle_or_not(&mut self) {
+        let agent = self.agent_system();
+        let last_line = self.state.transfer.as_ref().map(|transfer| transfer.last_line);
+        let Some(last_line) = last_line else { return };
+        let until = deadline(&self.app.deadlines, agent, Stage::Talking, last_line);
+        if until <= self.now {
+            self.end_transfer(Ending { outcome: Outcome::Idle, tag: None }, Owner::Bot);
+        } else if let Some(transfer) = self.state.transfer.as_mut() {
+            transfer.deadline = until;
         }
     }
 

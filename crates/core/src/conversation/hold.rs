@@ -35,6 +35,10 @@ pub struct Held {
     pub text: super::entry::Text,
     /// When the integration's policy decides.
     pub until: Time,
+    /// The interceptor said something to the customer in answer to this line. It may still release it; but if it does
+    /// not, it has answered in the bot's place, and the bot must not answer once more.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 /// The direction of a held line.

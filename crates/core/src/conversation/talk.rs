@@ -83,7 +83,7 @@ impl Work<'_> {
             self.put(participant);
         }
         let until = self.now.plus(self.app.deadlines.hold_ms);
-        self.state.held.push(Held { seq, epoch, way, text: text.clone(), until });
+        self.state.held.push(Held { seq, epoch, way, text: text.clone(), until, answered: false });
         true
     }
 
@@ -151,6 +151,11 @@ impl Work<'_> {
     /// A held line got no word in time, or cannot get one: the policy decides.
     pub(super) fn give_up(&mut self, seq: Seq) {
         let Some(held) = self.unhold(seq) else { return };
+        if held.answered {
+            self.note_about(seq, Note::Skipped);
+            self.earlier_lines_decided();
+            return;
+        }
         match self.app.interceptor().map_or(HoldPolicy::Pass, |(_, policy)| policy) {
             HoldPolicy::Pass => {
                 self.note_about(seq, Note::PassedOn);
@@ -200,8 +205,12 @@ impl Work<'_> {
         }
     }
 
-    /// The bot speaks once more, by an id it got earlier.
-    pub(super) fn bot_line(&mut self, text: Text) {
+    /// The bot speaks once more, by an id it got earlier: of one of its own lines, or of the customer's line `about`.
+    pub(super) fn bot_line(&mut self, about: Seq, text: Text) {
+        let asked = self.state.held.iter_mut().find(|held| held.seq == about && held.way == Way::ToBot);
+        if let Some(held) = asked {
+            held.answered = true;
+        }
         self.write(Speaker::Bot, Role::Customer, Body::Text(text));
     }
 

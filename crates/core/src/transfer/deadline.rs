@@ -95,6 +95,7 @@ impl Transfer {
     ) {
         self.stage = stage;
         self.since = now;
+        self.last_line = now;
         self.deadline = deadline(deadlines, agent, stage, now);
     }
 }

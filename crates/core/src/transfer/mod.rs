@@ -51,7 +51,9 @@ pub struct Transfer {
     pub first: Seq,
     /// When the stage began.
     pub since: Time,
-    /// When the stage is over.
+    /// When somebody last spoke, or the stage began.
+    pub last_line: Time,
+    /// When the stage is over, or, while Talking, when it is looked at again.
     pub deadline: Time,
     /// The flow node that asked for it; none when the agent's side began by itself.
     pub node: Option<NodeId>,

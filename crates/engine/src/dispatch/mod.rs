@@ -97,7 +97,7 @@ impl Inner {
         slot.running().remove(&no);
         match trouble {
             // It was erased: nothing is to be delivered any more.
-            Trouble::Unknown => {}
+            Trouble::Unknown => return,
             Trouble::Store(_) => self.deliver_at(&slot.key, no, self.now().0 + 1_000),
             // Not repaired within a second; the database is looked through now and then.
             Trouble::Broken(_) => {}

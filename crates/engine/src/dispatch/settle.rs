@@ -7,7 +7,7 @@ use interline_connector::channel::{Hint, Mark};
 use interline_connector::manifest::Dedupe;
 use interline_connector::{AgentSystem, Done, Failure};
 use interline_core::conversation::input::{AgentEvent, DeliveryResult};
-use interline_core::{Body, Entry, Input, Role, Speaker, Time};
+use interline_core::{Body, CustomerId, Entry, Input, Role, Speaker, Time};
 use interline_store::RemoteId;
 
 use super::Rows;
@@ -97,20 +97,26 @@ impl Inner {
             Change { rows: &rows, touched: Some(no), remote_ids, ..Change::inputs(by, inputs, Some(key)) };
         let mut guard = slot.live.lock().await;
         self.change(runtime, slot, &mut guard, change).await?;
-        if arrived && row.about.participant.role == Role::Agent && entry.by == Speaker::Customer {
-            let customer = guard.as_ref().map(|live| live.state.customer.id.clone());
-            drop(guard);
-            let hint = Hint::Reached {
-                conversation: slot.key.conversation.clone(),
-                seq,
-                mark: Mark::Delivered,
-                client_ids: entry.text().and_then(|text| text.client_id.clone()).into_iter().collect(),
-            };
-            if let Some(customer) = customer {
-                self.customers.tell(&slot.key.app, &customer, hint);
-            }
+        let customer = guard.as_ref().map(|live| live.state.customer.id.clone());
+        drop(guard);
+        if let Some(customer) = customer.filter(|_| arrived && row.about.participant.role == Role::Agent) {
+            self.tell_reached(slot, &customer, entry);
         }
         Ok(())
+    }
+
+    /// The customer learns that a line of theirs is with the agent.
+    fn tell_reached(&self, slot: &Slot, customer: &CustomerId, entry: &Entry) {
+        if entry.by != Speaker::Customer {
+            return;
+        }
+        let hint = Hint::Reached {
+            conversation: slot.key.conversation.clone(),
+            seq: entry.seq,
+            mark: Mark::Delivered,
+            client_ids: entry.text().and_then(|text| text.client_id.clone()).into_iter().collect(),
+        };
+        self.customers.tell(&slot.key.app, customer, hint);
     }
 }
 

@@ -258,6 +258,13 @@ fn strangers_learn_nothing_and_change_nothing() {
         assert_eq!(status("kit", callback(&nobody, &call)).await, 404, "no such participant");
         assert_eq!(status("fake", callback(&id, &call)).await, 404, "another integration's participant");
         assert_eq!(status("none", callback(&id, &call)).await, 404, "no such integration");
+        for (named, expected) in [(&foreign, 404), (&beyond, 404), (&nobody, 404), (&id, 200)] {
+            let body = json!({ "secret": "open sesame", "named": named.to_string() });
+            assert_eq!(status("kit", body).await, expected, "{named}");
+        }
+        let mut unreadable = callback(&id, &call);
+        unreadable["callback"]["id"] = json!("1234");
+        assert_eq!(status("kit", unreadable).await, 404);
         let mut forged = callback(&id, &call);
         forged["secret"] = json!("guess");
         assert_eq!(status("kit", forged).await, 401);

@@ -214,6 +214,8 @@ impl AgentSystem for Fake {
             let id = id.parse().map_err(|_| Rejected(Answer::error(404, "unreadable")))?;
             let call: Call = serde_json::from_value(body["callback"]["call"].clone()).unwrap();
             vec![Heard::Callback { id, call }]
+        } else if let Some(id) = body["named"].as_str() {
+            vec![Heard::Named(id.parse().map_err(|_| Rejected(Answer::error(404, "unreadable")))?)]
         } else if let Some(customer) = body["history"].as_str() {
             vec![Heard::History(HistoryQuery { customer: customer.into(), skip: 0, limit: 3 })]
         } else {

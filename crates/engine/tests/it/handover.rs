@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interline_connector::Manifest;
-use interline_connector::channel::{Hint, Host, Mark, What};
+use interline_connector::channel::{HeardAs, Hint, Host, Mark, What};
 use interline_connector::manifest::Signals;
 use interline_core::app::{AgentSystem, HoldPolicy};
 use interline_core::conversation::classify::Call;
@@ -195,6 +195,10 @@ fn an_agent_may_begin_end_and_close() {
         kit.until_got("oh").await;
         node.webhook("kit", callback(&id, &Call::CloseConversation)).await;
         assert_eq!(node.loaded(&anna).await.owner, "closed");
+        // Who opens the chat again after that gets a new conversation.
+        assert_eq!(node.hear(&anna, None, What::Connected).await, HeardAs::New);
+        assert_eq!(node.hear(&anna, None, What::Connected).await, HeardAs::Nothing);
+        assert_eq!(node.seen(&anna).await, ["opened", "bot: Hello"]);
         node.engine.stop().await;
     });
 }

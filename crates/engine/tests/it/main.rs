@@ -1,12 +1,15 @@
 //! The engine from outside: through its public API, with agent systems that do what a test says, on SQLite in a
 //! temporary directory and, when `INTERLINE_TEST_POSTGRES` is set (`tests/support/postgres.sh CMD`), on PostgreSQL too.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 mod customers;
 mod duplex;
 mod failures;
 mod fake;
 mod handover;
 mod order;
+mod outage;
 mod pinned;
 mod restarts;
 mod world;

@@ -244,6 +244,37 @@ fn a_node_that_was_replaced_stops() {
     });
 }
 
+#[test]
+fn who_was_erased_is_not_served_and_not_tried_for_ever() {
+    each("erased", async |world| {
+        let desk = Fake::by_key();
+        let gate = Arc::new(tokio::sync::Notify::new());
+        let node = world.faster(10).agent("desk", desk.clone()).start().await;
+        let anna = node.customer("anna").await;
+        node.say(&anna, "a human please").await;
+        node.until_seen(&anna, "joined").await;
+        let conversation = node.conversation(&anna).await;
+        desk.script([Act::After(gate.clone())]);
+        node.say(&anna, "one").await;
+        desk.until_tried("one", 1).await;
+        let (store, app, id) = (node.store.clone(), node.app.clone(), anna.id.clone());
+        node.on(async move { store.erase_customer(app.as_str(), id.as_str()).await.unwrap() }).await;
+        gate.notify_one();
+        // The result has nowhere to go, a callback neither.
+        assert_eq!(node.webhook("fake", event(&conversation, 1, None, &said("Hi"))).await.status, 404);
+        let again = node.customer("anna").await;
+        assert_ne!(again.id, anna.id);
+        node.say(&again, "hello").await;
+        node.until_seen(&again, "bot: echo hello").await;
+        until("memory is empty: nothing goes on trying", async || {
+            (node.engine.in_memory() == 0).then_some(())
+        })
+        .await;
+        assert_eq!(desk.tries_at("one").len(), 1);
+        node.engine.stop().await;
+    });
+}
+
 #[derive(Deserialize)]
 struct Recorded {
     app_version: i64,

@@ -18,13 +18,19 @@ use serde_json::{Value, json};
 
 pub const WEB: &str = "web";
 
-/// Runs a test on each database.
-pub fn each(name: &str, test: impl AsyncFn(World)) {
-    run(&test, World::sqlite(name));
-    match std::env::var("INTERLINE_TEST_POSTGRES") {
-        Ok(url) => run(&test, World::on(url, None)),
-        Err(_) => eprintln!("{name}: skipped on PostgreSQL, INTERLINE_TEST_POSTGRES is not set"),
-    }
+/// Runs a test on each database, side by side: tests mostly wait.
+pub fn each(name: &str, test: impl AsyncFn(World) + Sync) {
+    std::thread::scope(|threads| {
+        match std::env::var("INTERLINE_TEST_POSTGRES") {
+            Ok(url) => {
+                let (test, name) = (&test, format!("{name} on PostgreSQL"));
+                let other = std::thread::Builder::new().name(name);
+                other.spawn_scoped(threads, move || run(test, World::on(url, None))).unwrap();
+            }
+            Err(_) => eprintln!("{name}: skipped on PostgreSQL, INTERLINE_TEST_POSTGRES is not set"),
+        }
+        run(&test, World::sqlite(name));
+    });
 }
 
 fn run(test: &impl AsyncFn(World), world: World) {
@@ -121,6 +127,16 @@ impl World {
 
     pub fn faster(mut self, speed: u32) -> Self {
         self.clock = Clock::faster(speed);
+        self
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The same database by another way.
+    pub fn at(mut self, url: &str) -> Self {
+        self.url = url.to_owned();
         self
     }
 

@@ -16,7 +16,7 @@ use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use clap::Args;
-use interline_agents::botkit::simulator::{Settings as BotKitSettings, Simulator};
+use interline_agents::botkit::simulator::{Behaviour, Settings as BotKitSettings, Simulator};
 use interline_connector::{Algorithm, Credential};
 use serde::Deserialize;
 use serde_json::json;
@@ -80,6 +80,8 @@ pub async fn run(flags: Flags) -> Result<()> {
         algorithm: Algorithm::HS256,
         prefix: String::new(),
     });
+    // It lives in this process: after a restart the conversations go on, and it meets them as strangers.
+    botkit.set_behaviour(Behaviour { adopt_strangers: true, ..Behaviour::default() });
     let login = Login {
         credential: Credential {
             client_id: CLIENT_ID.to_owned(),

@@ -172,7 +172,8 @@ impl Simulator {
 
     /// In agent mode: to the agent; where no agent has this user, to the bot, as the sample does.
     async fn user_to_agent(&self, payload: Payload) -> Result<(), Refused> {
-        match self.open_chat(&payload.visitor()) {
+        let adopt = self.behaviour().adopt_strangers;
+        match self.open_chat(&payload.visitor()).or_else(|| adopt.then(|| self.begin_chat(&payload))) {
             Some(id) => {
                 self.add_line(&id, Line::new(By::Customer, payload.text("message")));
                 Ok(())

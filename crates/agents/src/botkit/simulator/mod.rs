@@ -64,6 +64,8 @@ pub struct Behaviour {
     pub transcript: bool,
     /// Answers an event at once, not after its callbacks were answered.
     pub answer_at_once: bool,
+    /// Opens a chat for a user in agent mode whom it does not know: it was restarted, the human part goes on.
+    pub adopt_strangers: bool,
     /// A word of the user that makes it start an agent session by itself.
     pub take_over_word: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Default for Behaviour {
             start_session: true,
             transcript: true,
             answer_at_once: false,
+            adopt_strangers: false,
             take_over_word: None,
         }
     }

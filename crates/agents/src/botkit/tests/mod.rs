@@ -132,6 +132,7 @@ impl Platform {
                     answer = agent.history(&History { lines, total, more: false });
                     self.asked.lock().expect("lock").push(query);
                 }
+                Heard::Named(_) => {}
                 Heard::Event { .. } => panic!("BotKit has no sessions of its own"),
             }
         }

@@ -1,0 +1,137 @@
+//! Customers and agents who say what they are told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use interline_tests::botkit::{BotKit, Session, Voice};
+use interline_tests::now_ms;
+use interline_tests::web::{Frame, Hook, Site, Socket};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::phase::Meter;
+
+/// A socket may carry 500 frames at once and 50 a second; a tab that is told to say more opens another one in time.
+const PER_SOCKET: u64 = 300;
+
+/// A customer with a socket.
+pub struct Tab {
+    site: Site,
+    token: String,
+    meter: Arc<Meter>,
+    socket: Socket,
+    /// Frames on this socket, both ways.
+    frames: Arc<AtomicU64>,
+    next: Option<JoinHandle<Result<(Socket, Arc<AtomicU64>)>>>,
+    last_id: u64,
+}
+
+/// Everybody.
+pub struct Crowd {
+    pub tabs: Vec<Tab>,
+    /// The human part of the tab at the same place.
+    pub sessions: Vec<Session>,
+}
+
+impl Crowd {
+    /// So many customers, all with an agent.
+    pub async fn gather(site: &Site, botkit: &BotKit, meter: &Arc<Meter>, count: usize) -> Result<Self> {
+        let tabs = customers(site, meter, count, 0).await?;
+        let mut tasks = JoinSet::new();
+        for (no, mut tab) in tabs.into_iter().enumerate() {
+            tasks.spawn(async move {
+                let id = tab.fresh_id();
+                tab.socket.tell(id, &format!("an agent for {no}")).await?;
+                anyhow::Ok((no, tab))
+            });
+        }
+        let mut tabs = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+        tabs.sort_by_key(|(no, _)| *no);
+        botkit.wait_for_sessions(count, Duration::from_secs(60)).await?;
+        let mut sessions: Vec<(usize, Session)> = Vec::new();
+        for session in botkit.sessions() {
+            let no = session.last_words.rsplit(' ').next().and_then(|no| no.parse().ok());
+            sessions.push((no.context("a transfer of nobody")?, session));
+        }
+        sessions.sort_by_key(|(no, _)| *no);
+        ensure!(sessions.len() == count, "{} transfers for {count} customers", sessions.len());
+        Ok(Self {
+            tabs: tabs.into_iter().map(|(_, tab)| tab).collect(),
+            sessions: sessions.into_iter().map(|(_, session)| session).collect(),
+        })
+    }
+
+    /// As many voices as wanted, spread over the conversations.
+    pub fn voices(&self, botkit: &BotKit, count: usize) -> Result<Vec<Voice>> {
+        (0..count).map(|no| botkit.voice(&self.sessions[no % self.sessions.len()])).collect()
+    }
+}
+
+/// Customers `from..from + count`, connected.
+pub async fn customers(site: &Site, meter: &Arc<Meter>, count: usize, from: usize) -> Result<Vec<Tab>> {
+    let gate = Arc::new(Semaphore::new(32));
+    let mut tasks = JoinSet::new();
+    for no in from..from + count {
+        let (site, meter, gate) = (site.clone(), meter.clone(), gate.clone());
+        tasks.spawn(async move {
+            let _turn = gate.acquire().await?;
+            let token = site.log_in(&format!("customer-{no}")).await?;
+            let (socket, frames) = open(&site, &token, &meter).await?;
+            anyhow::Ok((no, Tab { site, token, meter, socket, frames, next: None, last_id: 0 }))
+        });
+    }
+    let mut tabs = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+    tabs.sort_by_key(|(no, _)| *no);
+    Ok(tabs.into_iter().map(|(_, tab)| tab).collect())
+}
+
+async fn open(site: &Site, token: &str, meter: &Arc<Meter>) -> Result<(Socket, Arc<AtomicU64>)> {
+    let frames = Arc::new(AtomicU64::new(0));
+    let (counted, meter) = (frames.clone(), meter.clone());
+    let hook: Hook = Arc::new(move |frame| {
+        if let Frame::Line { text, agent: true, .. } = frame {
+            // Each line is followed by a ping, and its pong is a frame.
+            counted.fetch_add(1, Ordering::Relaxed);
+            meter.heard(&text);
+        }
+    });
+    Ok((site.open(token, false, hook).await?, frames))
+}
+
+impl Tab {
+    fn fresh_id(&mut self) -> u64 {
+        self.last_id = now_ms().max(self.last_id + 1);
+        self.last_id
+    }
+
+    /// Says a line; does not wait for its ack.
+    pub async fn say(&mut self, words: &str) -> Result<()> {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        self.renew().await?;
+        let id = self.fresh_id();
+        self.socket.say(id, words).await
+    }
+
+    /// Takes over to a fresh socket before this one has carried too much.
+    pub async fn renew(&mut self) -> Result<()> {
+        if self.frames.load(Ordering::Relaxed) >= PER_SOCKET && self.next.is_none() {
+            let (site, token, meter) = (self.site.clone(), self.token.clone(), self.meter.clone());
+            self.next = Some(tokio::spawn(async move { open(&site, &token, &meter).await }));
+        }
+        if let Some(next) = self.next.take_if(|next| next.is_finished()) {
+            (self.socket, self.frames) = next.await??;
+        }
+        ensure!(!self.socket.is_closed(), "the server closed a socket: {:?}", self.socket.closed().await);
+        Ok(())
+    }
+
+    /// Listens, and takes over when needed, until it is aborted.
+    pub async fn listen(&mut self) -> Result<()> {
+        loop {
+            self.renew().await?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `make bench`: how fast a durable relay is, what it costs, and how far that is from the writer alone. One run, one
+//! machine, everything in it: ratios are between figures of the same run.
+//!
+//! | file | measures |
+//! |---|---|
+//! | `machine.rs` | the machine: fsync, a Node sink that only counts |
+//! | `crowd.rs` | customers and agents who say what they are told to |
+//! | `phase.rs` | one phase: what was sent, what arrived, when |
+//! | `relay.rs` | the server: saturation, a steady rate, CPU, memory |
+//! | `baseline.rs` | the same rows through the same writer, with no logic and no network |
+//! | `idle.rs` | memory of conversations in which nothing happens |
+//! | `table.rs` | the figures beside the aims |
+//!
+//! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
+//! on the disk to measure, `INTERLINE_BENCH_SECONDS` the length of each phase (5).
+#![allow(clippy::print_stdout, reason = "the table is the output")]
+
+mod baseline;
+mod crowd;
+mod idle;
+mod machine;
+mod phase;
+mod relay;
+mod table;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use interline_tests::postgres::{self, Database};
+use interline_tests::scratch::Scratch;
+
+/// A message a millisecond.
+const STEADY: u64 = 1_000;
+
+/// Which way messages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From the user's socket to BotKit.
+    ToAgent,
+    /// From BotKit's call to the user's socket.
+    ToUser,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ToAgent => "user → agent",
+            Self::ToUser => "agent → user",
+        }
+    }
+}
+
+/// What one phase at a steady rate showed.
+#[derive(Debug, Clone, Copy)]
+struct Steady {
+    per_second: u64,
+    p50: Duration,
+    p99: Duration,
+    sent: u64,
+    arrived: u64,
+}
+
+/// CPU per wall-clock second of each process, 1.0 = one core.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cpu {
+    server: f64,
+    load: f64,
+    database: f64,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone)]
+struct Row {
+    database: &'static str,
+    conversations: usize,
+    way: Way,
+    saturated: f64,
+    busy: Cpu,
+    steady: Steady,
+    steady_cpu: Cpu,
+    memory: u64,
+    baseline: f64,
+    baseline_busy: Cpu,
+    baseline_steady: Steady,
+}
+
+fn seconds() -> Duration {
+    let given = std::env::var("INTERLINE_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(given.unwrap_or(5))
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let begin = std::time::Instant::now();
+    let scratch = Scratch::new("bench")?;
+    println!("{}\n", machine::describe(scratch.path()));
+    let fsync = machine::fsync(scratch.path())?;
+    println!("{fsync}\n");
+    match machine::node_sink().await {
+        Ok(sink) => println!("{sink}\n"),
+        Err(error) => println!("Node sink: not measured ({error:#})\n"),
+    }
+    let mut rows = Vec::new();
+    for conversations in [1, 1_000] {
+        rows.extend(measure("SQLite", None, conversations).await?);
+    }
+    for conversations in [1, 1_000] {
+        match postgres::database("bench").await? {
+            Some(database) => rows.extend(measure("PostgreSQL", Some(database), conversations).await?),
+            None => println!("PostgreSQL: not measured\n"),
+        }
+    }
+    println!("{}", table::all(&rows, &fsync));
+    println!("{}\n", idle::measure().await?);
+    println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Both ways over so many open conversations, and the baseline with the rows that this left behind.
+async fn measure(name: &'static str, database: Option<Database>, conversations: usize) -> Result<Vec<Row>> {
+    let scratch = Scratch::new("bench")?;
+    println!("{name}, {conversations} open: relay …");
+    let (relays, rows) = relay::measure(scratch.path(), database.as_ref(), conversations).await?;
+    println!("{name}, {conversations} open: baseline …");
+    let mut all = Vec::new();
+    for relay in relays {
+        let base =
+            baseline::measure(database.as_ref(), &rows, relay.way, conversations, relay.steady.per_second)
+                .await?;
+        all.push(Row {
+            database: name,
+            conversations,
+            way: relay.way,
+            saturated: relay.saturated,
+            busy: relay.busy,
+            steady: relay.steady,
+            steady_cpu: relay.steady_cpu,
+            memory: relay.memory,
+            baseline: base.saturated,
+            baseline_busy: base.busy,
+            baseline_steady: base.steady,
+        });
+    }
+    if let Some(database) = database {
+        database.remove().await?;
+    }
+    Ok(all)
+}
