@@ -186,6 +186,21 @@ async fn bodies_and_headers_that_are_not_right() {
     world.lives().await;
 }
 
+/// The published client sends its token twice at once; after 30 s it is a replay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jti_is_good_once() {
+    let world = World::new("jti").await;
+    let app = &world.site.app;
+    let now = now_ms() / 1000;
+    let jwt = app.sign(&json!({ "iss": app.client_id, "sub": "ann", "exp": now + 600, "jti": "one" }));
+    assert_eq!(world.site.grant(&jwt).await.unwrap().status, 200);
+    assert_eq!(world.site.grant(&jwt).await.unwrap().status, 200);
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let answer = world.site.grant(&jwt).await.unwrap();
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    assert!(says_why(&answer).contains("replay"));
+}
+
 /// Sends bytes; what comes back before the server closes or `wait` is over.
 async fn raw(world: &World, bytes: &[u8], wait: Duration) -> String {
     let mut stream = TcpStream::connect(world.site.address).await.unwrap();
@@ -414,4 +429,19 @@ async fn callbacks_that_are_not_right() {
     });
     last.await.unwrap();
     world.lives().await;
+}
+
+/// What the agent says must not cost the customer the socket, however much it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_with_much_to_say_is_heard() {
+    const LINES: usize = 1_000;
+    let world = World::new("much").await;
+    let (mut socket, mut frames, session) = world.handed_over("ann").await;
+    let mut voice = world.botkit.voice(&session).unwrap();
+    for line in 0..LINES {
+        assert!(voice.say(&format!("line {line}.")).await.is_good());
+    }
+    let last = frames.line(SOON, &format!("line {}.", LINES - 1)).await;
+    assert!(!socket.is_closed(), "the socket was closed with {:?}", socket.closed().await);
+    last.unwrap();
 }

@@ -23,7 +23,8 @@ const TIME: Duration = Duration::from_secs(30);
 const CALLS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20_000).unwrap();
 
 pub(crate) fn on(routes: Router) -> Router {
-    let rate: Arc<DefaultDirectRateLimiter> = Arc::new(RateLimiter::direct(Quota::per_second(CALLS_PER_SECOND)));
+    let rate: Arc<DefaultDirectRateLimiter> =
+        Arc::new(RateLimiter::direct(Quota::per_second(CALLS_PER_SECOND)));
     routes.layer(from_fn(move |request: Request, next: Next| {
         let rate = rate.clone();
         async move {

@@ -118,6 +118,20 @@ async fn an_agent_comes_talks_types_and_goes() {
 }
 
 #[tokio::test]
+async fn a_page_opened_in_the_middle_of_a_human_part_learns_of_the_agent() {
+    let world = World::start().await;
+    let (_, mut first) = world.welcomed("ann").await;
+    world.host.inner().agent = true;
+    let mut second = world.connect(&world.login("ann").await).await;
+    for kind in ["agent_connected", "agent_session_active"] {
+        second.frame_of(kind).await;
+    }
+    world.host.agent("ann", "good day");
+    assert_eq!(first.line().await, "< good day");
+    assert_eq!(second.line().await, "< good day");
+}
+
+#[tokio::test]
 async fn receipts_both_ways() {
     let world = World::start().await;
     let (_, mut client) = world.welcomed("ann").await;

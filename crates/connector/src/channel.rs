@@ -83,6 +83,12 @@ pub trait Host: Send + Sync + 'static {
     /// The store is out of reach.
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Unavailable>;
 
+    /// Whether a human agent is there right now: a page that is opened in the middle of a human part must know.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    async fn agent_present(&self, app: &AppId, customer: &Customer) -> Result<bool, Unavailable>;
+
     /// A page of the customer's history, oldest first: the `limit` lines before the newest `skip`, or before the line
     /// `before` (an empty page if that is not the customer's).
     ///

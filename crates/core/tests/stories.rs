@@ -202,14 +202,22 @@ fn an_interceptor_that_answers_in_the_bots_place_is_not_answered_over() {
     world.deliver_all();
     world.calls(1, Call::SendUserMessage(say("5 euro")));
     world.passes(15_000);
-    assert_eq!(world.customer_heard(), ["5 euro"], "the bot did not hear the line, so it does not answer too");
+    assert_eq!(
+        world.customer_heard(),
+        ["5 euro"],
+        "the bot did not hear the line, so it does not answer too"
+    );
     world.customer("and by train?");
     world.deliver_all();
     world.calls(2, Call::SendUserMessage(say("One moment")));
     world.calls(2, Call::SendBotMessage(say("by train")));
     world.deliver_all();
     world.calls(3, Call::SendUserMessage(say("You said by train")));
-    assert_eq!(world.customer_heard(), ["5 euro", "One moment", "You said by train"], "it may still release it");
+    assert_eq!(
+        world.customer_heard(),
+        ["5 euro", "One moment", "You said by train"],
+        "it may still release it"
+    );
 }
 
 #[test]

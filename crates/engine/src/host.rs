@@ -8,6 +8,7 @@ use interline_connector::channel::{
     ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Place, Said, Unavailable, What,
 };
 use interline_core::conversation::state::Customer;
+use interline_core::transfer::Stage;
 use interline_core::{
     AppId, Body, ConversationId, CustomerId, Entry, Input, IntegrationName, Owner, Seq, State,
 };
@@ -123,6 +124,10 @@ impl Host for Engine {
 
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Unavailable> {
         self.inner.place(app, customer, undelivered).await.map_err(unavailable)
+    }
+
+    async fn agent_present(&self, app: &AppId, customer: &Customer) -> Result<bool, Unavailable> {
+        self.inner.agent_present(app, customer).await.map_err(unavailable)
     }
 
     async fn history(
@@ -305,6 +310,15 @@ impl Inner {
         let newer =
             newest_first.into_iter().take_while(|id| before.is_none_or(|before| id != before.as_str()));
         Ok(newer.last().map(ConversationId::new))
+    }
+
+    async fn agent_present(&self, app: &AppId, customer: &Customer) -> Result<bool, Trouble> {
+        let Some(conversation) = self.newest(app, customer).await? else { return Ok(false) };
+        let slot = self.slots.get(&Key { app: app.clone(), conversation });
+        let mut guard = slot.live.lock().await;
+        self.load(&slot, &mut guard).await?;
+        let transfer = guard.as_ref().and_then(|live| live.state.transfer.as_ref());
+        Ok(transfer.is_some_and(|transfer| transfer.stage == Stage::Talking))
     }
 
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Trouble> {

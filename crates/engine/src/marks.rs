@@ -54,17 +54,23 @@ impl Inner {
     }
 
     pub(crate) async fn flush_marks_now(self: &Arc<Self>) {
-        let marks = std::mem::take(&mut *self.marks.map());
+        // What is not durable yet stays known here.
+        let marks = self.marks.map().clone();
         let mut writing = JoinSet::new();
-        for ((key, customer), both) in marks {
+        for (whose, both) in marks {
             if writing.len() >= TOGETHER {
                 writing.join_next().await;
             }
             let inner = self.clone();
             writing.spawn(async move {
-                match inner.write_mark(&key, &customer, both).await {
-                    Ok(()) | Err(Trouble::Unknown) => {}
-                    Err(error) => tracing::warn!(%error, "receipts were not written"),
+                let written = inner.write_mark(&whose.0, &whose.1, both).await;
+                if let Err(error @ Trouble::Store(_)) = written {
+                    tracing::warn!(%error, "receipts were not written");
+                    return;
+                }
+                let mut marks = inner.marks.map();
+                if marks.get(&whose) == Some(&both) {
+                    marks.remove(&whose);
                 }
             });
         }

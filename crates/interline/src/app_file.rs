@@ -111,7 +111,11 @@ impl AppFile {
         // Our own words come without the file's: an error may quote a secret.
         serde_saphyr::from_str(&text).map_err(|error| {
             let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
-            anyhow::anyhow!("{}{}", place.unwrap_or_default(), first_line(&error.without_snippet().to_string()))
+            anyhow::anyhow!(
+                "{}{}",
+                place.unwrap_or_default(),
+                first_line(&error.without_snippet().to_string())
+            )
         })
     }
 
@@ -123,7 +127,8 @@ impl AppFile {
         check_bot_id(&self.app.id)?;
         let id = AppId::from(self.app.id.as_str());
         let with_scope = |scope: Scope| -> BTreeMap<String, Credential> {
-            let granted = self.credentials.iter().filter(|(_, credential)| credential.scopes.contains(&scope));
+            let granted =
+                self.credentials.iter().filter(|(_, credential)| credential.scopes.contains(&scope));
             granted
                 .map(|(name, credential)| {
                     let credential = Credential {
@@ -138,14 +143,25 @@ impl AppFile {
         let mut channels = BTreeMap::new();
         for (name, integration) in &self.channels {
             let Some(channel) = interline_channels::find(&integration.kind) else {
-                let known: Vec<&str> = interline_channels::CHANNELS.iter().map(|channel| channel.id).collect();
-                bail!("channels.{name}: there is no channel type `{}`; there is {}", integration.kind, known.join(", "));
+                let known: Vec<&str> =
+                    interline_channels::CHANNELS.iter().map(|channel| channel.id).collect();
+                bail!(
+                    "channels.{name}: there is no channel type `{}`; there is {}",
+                    integration.kind,
+                    known.join(", ")
+                );
             };
             let settings = Value::Object(integration.settings.clone());
-            (channel.check)(&settings).map_err(anyhow::Error::msg).with_context(|| format!("channels.{name}"))?;
+            (channel.check)(&settings)
+                .map_err(anyhow::Error::msg)
+                .with_context(|| format!("channels.{name}"))?;
             for used in settings["credentials"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                let granted = self.credentials.get(used).is_some_and(|known| known.scopes.contains(&Scope::Web));
-                ensure!(granted, "channels.{name}.credentials: there is no credential `{used}` with the scope `web`");
+                let granted =
+                    self.credentials.get(used).is_some_and(|known| known.scopes.contains(&Scope::Web));
+                ensure!(
+                    granted,
+                    "channels.{name}.credentials: there is no credential `{used}` with the scope `web`"
+                );
             }
             channels.insert(name.clone(), (integration.kind.clone(), settings));
         }
@@ -153,10 +169,15 @@ impl AppFile {
         let mut agents = BTreeMap::new();
         for (name, integration) in &self.agents {
             let known = || connectors().iter().map(|connector| connector.manifest().id);
-            let Some(connector) = connectors().iter().find(|connector| connector.manifest().id == integration.kind)
+            let Some(connector) =
+                connectors().iter().find(|connector| connector.manifest().id == integration.kind)
             else {
                 let known: Vec<&str> = known().collect();
-                bail!("agents.{name}: there is no agent system type `{}`; there is {}", integration.kind, known.join(", "));
+                bail!(
+                    "agents.{name}: there is no agent system type `{}`; there is {}",
+                    integration.kind,
+                    known.join(", ")
+                );
             };
             allow(http, &integration.settings);
             let env = Env {
@@ -172,15 +193,16 @@ impl AppFile {
                 .with_context(|| format!("agents.{name}"))?;
             agents.insert(name.clone(), agent);
         }
-        for (place, name) in
-            self.default_agent.iter().map(|name| ("default_agent".to_owned(), name)).chain(
-                self.channel_agents.iter().map(|(channel, name)| (format!("channel_agents.{channel}"), name)),
-            )
-        {
+        for (place, name) in self.default_agent.iter().map(|name| ("default_agent".to_owned(), name)).chain(
+            self.channel_agents.iter().map(|(channel, name)| (format!("channel_agents.{channel}"), name)),
+        ) {
             ensure!(agents.contains_key(name), "{place}: there is no agent system `{name}` under `agents:`");
         }
         for channel in self.channel_agents.keys() {
-            ensure!(channels.contains_key(channel), "channel_agents: there is no channel `{channel}` under `channels:`");
+            ensure!(
+                channels.contains_key(channel),
+                "channel_agents: there is no channel `{channel}` under `channels:`"
+            );
         }
         let faults = self.flow.check(|name| agents.contains_key(name));
         ensure!(faults.is_empty(), "{}", faults.join("\n"));
@@ -218,8 +240,11 @@ fn allow(http: &Http, settings: &Map<String, Value>) {
 
 /// A BotKit answers 500 to anything else.
 fn check_bot_id(id: &str) -> Result<()> {
-    let uuid = id.strip_prefix("st-").and_then(|uuid| Uuid::try_parse(uuid).ok().filter(|read| read.to_string() == uuid));
-    let good = uuid.is_some_and(|uuid| uuid.get_version_num() == 5 && uuid.get_variant() == uuid::Variant::RFC4122);
+    let uuid = id
+        .strip_prefix("st-")
+        .and_then(|uuid| Uuid::try_parse(uuid).ok().filter(|read| read.to_string() == uuid));
+    let good =
+        uuid.is_some_and(|uuid| uuid.get_version_num() == 5 && uuid.get_variant() == uuid::Variant::RFC4122);
     if !good {
         let suggestion = Uuid::new_v5(&Uuid::NAMESPACE_URL, id.as_bytes());
         bail!("app.id: `{id}` is not `st-` and a lower-case version 5 UUID; for instance st-{suggestion}");

@@ -12,7 +12,8 @@ use crate::settings::LogFormat;
 /// # Errors
 /// When the filter cannot be read.
 pub fn start(level: &str, format: Option<LogFormat>) -> Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("the log filter `{level}` cannot be read"))?;
+    let filter =
+        EnvFilter::try_new(level).with_context(|| format!("the log filter `{level}` cannot be read"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });

@@ -49,7 +49,9 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(flags) => flags.load().and_then(|settings| runtime.block_on(node::serve(settings))),
         Command::Demo(flags) => runtime.block_on(demo::run(flags)),
-        Command::Migrate(flags) => flags.load().and_then(|settings| runtime.block_on(node::migrate(settings))),
+        Command::Migrate(flags) => {
+            flags.load().and_then(|settings| runtime.block_on(node::migrate(settings)))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,7 +59,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the last word of a command that failed is for the person who called it")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the last word of a command that failed is for the person who called it"
+)]
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("interline: {error:#}");
     ExitCode::FAILURE

@@ -29,7 +29,8 @@ pub async fn serve(settings: Settings) -> Result<()> {
     let mut apps = Vec::new();
     for path in &settings.app {
         let file = AppFile::read(path)?;
-        let built = file.build(&node.http, &node.public_url, 0).with_context(|| path.display().to_string())?;
+        let built =
+            file.build(&node.http, &node.public_url, 0).with_context(|| path.display().to_string())?;
         if apps.iter().any(|known: &Runtime| known.app.id == built.app.id) {
             bail!("{}: another --app file has the id {} already", path.display(), built.app.id);
         }
@@ -150,7 +151,8 @@ async fn stop_signal() {
 
 /// One process a data directory: two would each believe to be the only writer.
 fn lock(data: &Path) -> Result<File> {
-    std::fs::create_dir_all(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("cannot make the data directory {}", data.display()))?;
     let path = data.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {

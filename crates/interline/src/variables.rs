@@ -45,12 +45,15 @@ fn fill_in_line(
             bail!("line {number}: the environment variable {name} is not set");
         };
         // A value that stands alone is quoted, so that nothing in it is read as YAML.
-        let alone_before = before.trim_end().ends_with([':', '-', '[', ',']) && before.ends_with([' ', '[', ',']);
+        let alone_before =
+            before.trim_end().ends_with([':', '-', '[', ',']) && before.ends_with([' ', '[', ',']);
         let alone_after = after.trim_start().is_empty() || after.trim_start().starts_with([',', ']', '#']);
         if alone_before && alone_after {
             filled.push_str(&serde_json::Value::String(value).to_string());
         } else if value.contains(['\n', '"', '\'', '\\', '#', ':', '{', '}', '[', ']']) {
-            bail!("line {number}: the value of {name} holds characters that need `{name}` to stand alone after `: `");
+            bail!(
+                "line {number}: the value of {name} holds characters that need `{name}` to stand alone after `: `"
+            );
         } else {
             filled.push_str(&value);
         }
@@ -74,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_value_alone_is_quoted_and_one_in_a_text_is_not() {
-        let text = "secret: ${SECRET}\nurl: https://${HOST}/x # ${HOST}\nlist: [${HOST}, b]\nprice: 5 $$ or $5\n";
+        let text =
+            "secret: ${SECRET}\nurl: https://${HOST}/x # ${HOST}\nlist: [${HOST}, b]\nprice: 5 $$ or $5\n";
         let filled = fill_in(text, env).expect("filled");
         assert_eq!(
             filled,

@@ -4,7 +4,7 @@
 //! text is prepared once for each connection. So that there are few of them, rows are written in chunks whose sizes are
 //! powers of two: 64 is one statement, 37 is 32 + 4 + 1, and each statement has at most seven texts.
 //!
-//! SQLite gets at most 8 rows at a time: for every parameter the driver asks SQLite for its name, which SQLite answers by
+//! SQLite gets at most 16 rows at a time: for every parameter the driver asks SQLite for its name, which SQLite answers by
 //! walking a list, so the time grows with the square of the number of parameters. With 64 rows that was a third of all
 //! time spent. There is no round trip to save in a process anyway.
 

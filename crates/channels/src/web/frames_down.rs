@@ -62,6 +62,14 @@ pub(super) fn line(view: View<'_>, line: &Line) -> Vec<Value> {
     }
 }
 
+/// A human agent is there already, for a page that is opened in the middle of a human part.
+pub(super) fn agent_is_here(view: View<'_>) -> [Value; 2] {
+    ["agent_connected", "agent_session_active"].map(|kind| {
+        let message = json!({ "type": kind, "author": { "type": "AGENT", "firstName": "", "lastName": "" } });
+        json!({ "type": "events", "from": "bot", "message": message, "botInfo": bot_info(view) })
+    })
+}
+
 /// The ack of a frame.
 pub(super) fn ack(reply_to: &Value) -> Value {
     json!({ "ok": true, "replyto": reply_to, "message": "delivered", "type": "ack" })

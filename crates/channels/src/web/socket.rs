@@ -158,6 +158,11 @@ impl Session {
         if !reconnect {
             let connected = Said { external_id: None, what: What::Connected };
             host.hear(&app, &self.customer, connected).await.map_err(|_| BUSY)?;
+            if host.agent_present(&app, &self.customer).await.map_err(|_| BUSY)? {
+                for frame in frames_down::agent_is_here(self.view()) {
+                    self.send(&frame).await?;
+                }
+            }
         }
         self.tell_news().await?;
 
@@ -194,6 +199,8 @@ impl Session {
                         return Err(Over::Gone("no sign of life"));
                     }
                     self.ping(Vec::new()).await?;
+                    // Should a hint have been lost: what is in the log is told now.
+                    self.tell_news().await?;
                 },
                 () = sleep_until(read_at.unwrap_or_else(Instant::now)), if read_at.is_some() => {
                     self.tell_news().await?;

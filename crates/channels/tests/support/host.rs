@@ -39,6 +39,8 @@ pub struct Inner {
     pub typing: Vec<bool>,
     pub ends: Vec<Scope>,
     pub said: Vec<String>,
+    /// A human agent is there.
+    pub agent: bool,
 }
 
 struct Person {
@@ -335,6 +337,10 @@ impl Host for FakeHost {
 
     fn typing(&self, _: &AppId, _: &Customer, on: bool) {
         self.inner().typing.push(on);
+    }
+
+    async fn agent_present(&self, _: &AppId, _: &Customer) -> Result<bool, Unavailable> {
+        Ok(self.inner().agent)
     }
 
     async fn stopping(&self) {

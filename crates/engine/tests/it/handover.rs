@@ -31,7 +31,7 @@ fn lines_that_waited_reach_the_second_system_in_order_and_once() {
     each("fallback", async |world| {
         let (desk, spare) = (joining(), joining());
         let world = world.agent("desk", desk.clone()).agent("spare", spare.clone());
-        let node = world.deadlines(|d| d.waiting_ms = 900).start().await;
+        let node = world.start().await;
         let anna = node.customer("anna").await;
         node.hear(&anna, None, What::Connected).await;
         node.say(&anna, "before").await;
@@ -42,7 +42,10 @@ fn lines_that_waited_reach_the_second_system_in_order_and_once() {
             node.say(&anna, line).await;
         }
         desk.until_got("waiting 9").await;
-        // Nobody joins: after the time in the queue the next system hears all of it.
+        // Nobody joins: the next system hears all of it.
+        let conversation = node.conversation(&anna).await;
+        let failed = AgentEvent::Failed(Failure::of(Reason::NoAgents));
+        node.webhook("fake", event(&conversation, 1, Some("0"), &failed)).await;
         spare.until_got("waiting 9").await;
         assert_eq!(spare.got()[1..], lines[..]);
         let open = &spare.tries_at("open")[0];
@@ -57,7 +60,6 @@ fn lines_that_waited_reach_the_second_system_in_order_and_once() {
         assert_eq!(open.before, context);
         assert_eq!(open.participant, 2);
         desk.until_got("close").await;
-        let conversation = node.conversation(&anna).await;
         let joined = AgentEvent::Joined { name: Some("Ann".into()) };
         assert_eq!(node.webhook("fake", event(&conversation, 2, Some("1"), &joined)).await.status, 200);
         node.until_seen(&anna, "joined").await;
@@ -65,6 +67,22 @@ fn lines_that_waited_reach_the_second_system_in_order_and_once() {
         node.webhook("fake", event(&conversation, 1, Some("2"), &said("hello?"))).await;
         node.until_noted(&anna, "late", |note| matches!(note, Note::Late { .. })).await;
         assert!(!node.seen(&anna).await.contains(&"agent: hello?".to_owned()));
+        node.engine.stop().await;
+    });
+}
+
+#[test]
+fn a_queue_takes_only_so_long() {
+    each("queue", async |world| {
+        let (desk, spare) = (joining(), Fake::by_key());
+        let world = world.agent("desk", desk.clone()).agent("spare", spare.clone());
+        let node = world.deadlines(|d| d.waiting_ms = 300).start().await;
+        let anna = node.customer("anna").await;
+        node.say(&anna, "a human please").await;
+        spare.until_got("open").await;
+        let notes = node.notes(&anna).await;
+        assert!(notes.iter().any(|note| matches!(
+            note, Note::RungFailed { failure, .. } if failure.reason == Reason::QueueTimeout)));
         node.engine.stop().await;
     });
 }
@@ -108,7 +126,7 @@ fn the_opening_deadline_and_idle_are_kept() {
             cause: cause(),
         })]);
         let world = world.agent("desk", desk.clone()).agent("spare", spare.clone());
-        let node = world.deadlines(|d| (d.opening_ms, d.idle_ms) = (300, 500)).start().await;
+        let node = world.deadlines(|d| (d.opening_ms, d.idle_ms) = (1_500, 700)).start().await;
         let anna = node.customer("anna").await;
         node.say(&anna, "a human please").await;
         spare.until_got("open").await;
@@ -127,7 +145,7 @@ fn the_opening_deadline_and_idle_are_kept() {
 fn a_hold_that_nobody_answers_is_decided_by_the_policy() {
     each("hold", async |world| {
         let kit = intercepting(HoldPolicy::Pass);
-        let node = world.agent("kit", kit.clone()).deadlines(|d| d.hold_ms = 300).start().await;
+        let node = world.agent("kit", kit.clone()).deadlines(|d| d.hold_ms = 1_500).start().await;
         let anna = node.customer("anna").await;
         node.say(&anna, "hello").await;
         node.until_seen(&anna, "bot: echo hello").await;

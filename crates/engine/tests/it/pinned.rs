@@ -147,7 +147,7 @@ fn an_open_cut_off_is_not_repeated_where_that_does_harm() {
         let spare = Fake::by_key();
         let world =
             world.agent("desk", Duplex::new(&vendor, true, Dedupe::None)).agent("spare", spare.clone());
-        let node = world.deadlines(|d| d.opening_ms = 1_000).start().await;
+        let node = world.deadlines(|d| d.opening_ms = 2_000).start().await;
         let anna = node.customer("anna").await;
         vendor.cut_before_ack(1);
         node.say(&anna, "a human please").await;

@@ -44,7 +44,7 @@ fn an_open_cut_off_by_a_kill_without_a_sign_of_life_climbs_the_ladder() {
         let (desk, spare) = (Fake::no_dedupe(), Fake::by_key());
         desk.script([Act::Hang]);
         let world = world.agent("desk", desk.clone()).agent("spare", spare.clone());
-        let world = world.deadlines(|d| d.opening_ms = 1_500);
+        let world = world.deadlines(|d| d.opening_ms = 2_500);
         let node = world.start().await;
         let anna = node.customer("anna").await;
         node.say(&anna, "a human please").await;
@@ -146,7 +146,7 @@ fn with_every_hint_lost_everything_still_arrives() {
     each("deaf", async |world| {
         let (desk, spare) = (Fake::by_key(), Fake::by_key());
         desk.script([Act::Fail(Failure::Refused(cause()))]);
-        let world = world.faster(40).hints(Deaf(broadcast::channel(1).0));
+        let world = world.faster(10).hints(Deaf(broadcast::channel(1).0));
         let node = world.agent("desk", desk.clone()).agent("spare", spare.clone()).start().await;
         let anna = node.customer("anna").await;
         node.say(&anna, "a human please").await;

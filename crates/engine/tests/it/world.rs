@@ -127,6 +127,10 @@ impl World {
 
     pub fn faster(mut self, speed: u32) -> Self {
         self.clock = Clock::faster(speed);
+        // A busy machine is not an agent system that does not answer.
+        let deadlines = &mut self.app.deadlines;
+        deadlines.opening_ms = deadlines.opening_ms.max(10_000 * u64::from(speed));
+        deadlines.idle_ms = deadlines.idle_ms.max(60_000 * u64::from(speed));
         self
     }
 

@@ -16,6 +16,9 @@ use crate::phase::Meter;
 /// A socket may carry 500 frames at once and 50 a second; a tab that is told to say more opens another one in time.
 const PER_SOCKET: u64 = 300;
 
+/// A socket, and how many frames it has carried.
+type Opened = (Socket, Arc<AtomicU64>);
+
 /// A customer with a socket.
 pub struct Tab {
     site: Site,
@@ -24,7 +27,7 @@ pub struct Tab {
     socket: Socket,
     /// Frames on this socket, both ways.
     frames: Arc<AtomicU64>,
-    next: Option<JoinHandle<Result<(Socket, Arc<AtomicU64>)>>>,
+    next: Option<JoinHandle<Result<Opened>>>,
     last_id: u64,
 }
 
@@ -87,7 +90,7 @@ pub async fn customers(site: &Site, meter: &Arc<Meter>, count: usize, from: usiz
     Ok(tabs.into_iter().map(|(_, tab)| tab).collect())
 }
 
-async fn open(site: &Site, token: &str, meter: &Arc<Meter>) -> Result<(Socket, Arc<AtomicU64>)> {
+async fn open(site: &Site, token: &str, meter: &Arc<Meter>) -> Result<Opened> {
     let frames = Arc::new(AtomicU64::new(0));
     let (counted, meter) = (frames.clone(), meter.clone());
     let hook: Hook = Arc::new(move |frame| {

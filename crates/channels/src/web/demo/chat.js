@@ -19,7 +19,7 @@ let typingUntil = 0;
 const user = (() => {
   const named = new URLSearchParams(location.search).get('user');
   if (named) return named;
-  const known = sessionStorage.getItem('interline-user') ?? `guest-${crypto.randomUUID?.() ?? Date.now()}`;
+  const known = sessionStorage.getItem('interline-user') ?? `guest-${(crypto.randomUUID?.() ?? String(Date.now())).slice(-6)}`;
   sessionStorage.setItem('interline-user', known);
   return known;
 })();

@@ -14,7 +14,7 @@ use http::header::{
 
 /// `ws:` and `wss:` are for browsers in which `'self'` does not cover them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
-                      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 /// The demo page's routes, under `/demo/`.
 pub fn demo_page() -> Router {
