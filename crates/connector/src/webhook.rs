@@ -77,7 +77,7 @@ pub enum Heard {
 /// Which part of a customer's history is asked for, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryQuery {
-    /// The customer: its id, or its address on the channel.
+    /// The customer: its id, or its user id on the wire.
     pub customer: String,
     /// So many of the newest are left out.
     pub skip: usize,

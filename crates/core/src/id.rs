@@ -83,6 +83,28 @@ text_id!(
     /// The stable name that the operator gave to an integration in its app, for instance `desk`.
     IntegrationName
 );
+impl CustomerId {
+    /// The id in the shape that the field's wires know: `u-` and a UUID. The web client is told it at login, and a BotKit
+    /// finds the same in `channel.from`.
+    pub fn user_id(&self) -> String {
+        let plain = self.0.strip_prefix("cus_").unwrap_or(&self.0);
+        let cuts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
+        let parts: Option<Vec<&str>> = cuts.into_iter().map(|(from, to)| plain.get(from..to)).collect();
+        match parts.filter(|_| plain.len() == 32) {
+            Some(parts) => format!("u-{}", parts.join("-")),
+            None => format!("u-{plain}"),
+        }
+    }
+
+    /// The customer that [`CustomerId::user_id`] stands for, or that is named by its own id.
+    pub fn from_user_id(text: &str) -> Option<Self> {
+        match text.strip_prefix("u-") {
+            Some(user) => Some(Self::new(format!("cus_{}", user.replace('-', "")))),
+            None => text.starts_with("cus_").then(|| Self::from(text)),
+        }
+    }
+}
+
 number_id!(
     /// The position of an entry in its conversation's log. The first entry is 1; 0 means "before all".
     Seq(u64)
@@ -109,5 +131,19 @@ impl Time {
     /// This moment plus `ms` milliseconds.
     pub fn plus(self, ms: u64) -> Time {
         Time(self.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_leads_back_to_its_customer() {
+        let id = CustomerId::from("cus_01a204dd17f574aeb94bcf55b9bf7754");
+        assert_eq!(id.user_id(), "u-01a204dd-17f5-74ae-b94b-cf55b9bf7754");
+        assert_eq!(CustomerId::from_user_id(&id.user_id()), Some(id.clone()));
+        assert_eq!(CustomerId::from_user_id(id.as_str()), Some(id));
+        assert_eq!(CustomerId::from_user_id("ann@example.com"), None);
     }
 }

@@ -129,15 +129,12 @@ impl Inner {
     }
 
     async fn history_for_agent(&self, app: &AppId, query: &HistoryQuery) -> Result<History, Trouble> {
-        let known = self.store.customer_by_id(app.as_str(), &query.customer).await?.is_some();
-        if !known {
-            return Ok(History { lines: Vec::new(), total: 0, more: false });
+        let none = History { lines: Vec::new(), total: 0, more: false };
+        let Some(id) = CustomerId::from_user_id(&query.customer) else { return Ok(none) };
+        if self.store.customer_by_id(app.as_str(), id.as_str()).await?.is_none() {
+            return Ok(none);
         }
-        let customer = Customer {
-            id: CustomerId::from(query.customer.as_str()),
-            channel: IntegrationName::from(""),
-            address: String::new(),
-        };
+        let customer = Customer { id, channel: IntegrationName::from(""), address: String::new() };
         let page = self.page(app, &customer, query.skip, None, query.limit, MOST).await?;
         let lines = page.lines.into_iter().map(|line| (line.conversation, line.entry)).collect();
         Ok(History { lines, total: page.total, more: page.more })

@@ -180,7 +180,8 @@ impl Integration {
     }
 
     fn channel(&self, item: &Item, request_id: &str, text: String) -> Channel {
-        let customer = item.conversation.customer.id.as_str();
+        let customer = item.conversation.customer.id.user_id();
+        let customer = customer.as_str();
         let bot = self.env.app.as_str();
         Channel {
             id: format!("dc-{}", item.conversation.id),
@@ -225,14 +226,14 @@ impl Integration {
                 enterprise_context: Empty {},
                 bot_context: Empty {},
                 user_context: UserContext {
-                    id: customer.id.as_str().to_owned(),
+                    id: customer.id.user_id(),
                     email_id: looks_like_email(&customer.address).then(|| customer.address.clone()),
                     identities: vec![identity],
                     custom_data: Empty {},
                 },
                 user_session: Empty {},
                 bot_user_session: Empty {},
-                opts: Opts { user_id: customer.id.as_str().to_owned(), stream_id: bot },
+                opts: Opts { user_id: customer.id.user_id(), stream_id: bot },
             },
         }
     }

@@ -87,7 +87,7 @@ pub(super) async fn signed(
             return Err(Refused::unauthorized(REPLAY));
         }
     }
-    Ok(Json(granted(&web, &app, channel, address, Some(credential.client_id.clone()))))
+    Ok(Json(granted(&web, &app, channel, address, Some(credential.client_id.clone())).await?))
 }
 
 /// `POST oAuth/token/jwtgrant/anonymous`, of the 7.x client. Only where the settings allow it.
@@ -109,7 +109,7 @@ pub(super) async fn anonymous(
     if subject.len() < SHORTEST_SUBJECT || !is_address(&subject) {
         return Err(Refused::unauthorized("the subject of an anonymous login must be a random id"));
     }
-    Ok(Json(granted(&web, &app, channel, format!("{ANONYMOUS}{subject}"), None)))
+    Ok(Json(granted(&web, &app, channel, format!("{ANONYMOUS}{subject}"), None).await?))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
@@ -174,16 +174,16 @@ fn is_address(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= LONGEST_ADDRESS && !text.chars().any(char::is_control)
 }
 
-fn granted(
+async fn granted(
     web: &Web,
     app: &ChannelApp,
     channel: &IntegrationName,
     address: String,
     client_id: Option<String>,
-) -> Value {
+) -> Result<Value, Refused> {
     let now = web.host.now_ms();
+    let customer = web.host.customer(&app.id, channel, &address).await?;
     let id = |what: &str| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{}/{what}", app.id).as_bytes());
-    let user = id(&format!("{channel}/{address}"));
     let issuer = client_id.clone().unwrap_or_else(|| "anonymous".into());
     let identity = format!("{issuer}/{address}");
     let until = Pass::until(now);
@@ -195,7 +195,7 @@ fn granted(
         session: ids::session(),
         until,
     };
-    json!({
+    Ok(json!({
         "authorization": {
             "accessToken": pass.token(web.host.as_ref()),
             "token_type": "bearer",
@@ -203,7 +203,7 @@ fn granted(
             "issuedDate": iso(now),
         },
         "userInfo": {
-            "userId": format!("u-{user}"),
+            "userId": customer.id.user_id(),
             "accountId": id("account").simple().to_string(),
             "orgId": format!("o-{}", id("org")),
             "managedBy": format!("o-{}", id("org")),
@@ -212,7 +212,7 @@ fn granted(
             "fName": "",
             "lName": "",
         },
-    })
+    }))
 }
 
 /// A moment as this protocol writes it: ISO 8601, UTC, milliseconds.

@@ -41,6 +41,8 @@ const CLIENT: &str = "cs-5a2b0c1d-1111-5222-8333-944444444444";
 const SECRET: &str = "1AbC0dEfGhIjKlMnOpQrStUvWxYz+/0123456789abc=";
 const CONVERSATION: &str = "cnv_0192af00";
 const CUSTOMER: &str = "cus_0192af01";
+/// The same person on the wire.
+const USER: &str = "u-0192af01";
 
 fn app_id() -> String {
     format!("st-{}", uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, b"interline.test"))

@@ -19,7 +19,7 @@ async fn a_customer_line_passes_botkit_on_its_way_to_the_bot() {
     let (name, body) = events(&world).remove(0);
     assert_eq!((name.as_str(), &body["agent_transfer"]), ("on_user_message", &json!(false)));
     assert_eq!(body["context"]["session"]["UserContext"]["emailId"], "ann+tickets@example.com");
-    assert_eq!(body["channel"]["channelInfos"]["from"], CUSTOMER);
+    assert_eq!(body["channel"]["channelInfos"]["from"], USER);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_whole_human_part() {
     let welcome = Call::SendUserMessage(Text::plain("An agent will be with you shortly"));
     assert_eq!(calls, [welcome, Call::StartAgentSession]);
     let asked = world.platform.asked.lock().expect("lock").clone();
-    assert_eq!(asked, [HistoryQuery { customer: CUSTOMER.into(), skip: 0, limit: 20 }]);
+    assert_eq!(asked, [HistoryQuery { customer: USER.into(), skip: 0, limit: 20 }]);
     let transcript: Vec<String> = world.sim.lines(&chat).into_iter().map(|line| line.text).collect();
     assert_eq!(transcript, ["a human please", "sure"]);
 
