@@ -1,7 +1,6 @@
 //! Customers and agents who say what they are told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,25 +8,13 @@ use interline_tests::botkit::{BotKit, Session, Voice};
 use interline_tests::now_ms;
 use interline_tests::web::{Frame, Hook, Site, Socket};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::phase::Meter;
 
-/// A socket may carry 500 frames at once and 50 a second; a tab that is told to say more opens another one in time.
-const PER_SOCKET: u64 = 300;
-
-/// A socket, and how many frames it has carried.
-type Opened = (Socket, Arc<AtomicU64>);
-
 /// A customer with a socket.
 pub struct Tab {
-    site: Site,
-    token: String,
-    meter: Arc<Meter>,
     socket: Socket,
-    /// Frames on this socket, both ways.
-    frames: Arc<AtomicU64>,
-    next: Option<JoinHandle<Result<Opened>>>,
     last_id: u64,
 }
 
@@ -81,26 +68,18 @@ pub async fn customers(site: &Site, meter: &Arc<Meter>, count: usize, from: usiz
         tasks.spawn(async move {
             let _turn = gate.acquire().await?;
             let token = site.log_in(&format!("customer-{no}")).await?;
-            let (socket, frames) = open(&site, &token, &meter).await?;
-            anyhow::Ok((no, Tab { site, token, meter, socket, frames, next: None, last_id: 0 }))
+            let hook: Hook = Arc::new(move |frame| {
+                if let Frame::Line { text, agent: true, .. } = frame {
+                    meter.heard(&text);
+                }
+            });
+            let socket = site.open(&token, false, hook).await?;
+            anyhow::Ok((no, Tab { socket, last_id: 0 }))
         });
     }
     let mut tabs = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
     tabs.sort_by_key(|(no, _)| *no);
     Ok(tabs.into_iter().map(|(_, tab)| tab).collect())
-}
-
-async fn open(site: &Site, token: &str, meter: &Arc<Meter>) -> Result<Opened> {
-    let frames = Arc::new(AtomicU64::new(0));
-    let (counted, meter) = (frames.clone(), meter.clone());
-    let hook: Hook = Arc::new(move |frame| {
-        if let Frame::Line { text, agent: true, .. } = frame {
-            // Each line is followed by a ping, and its pong is a frame.
-            counted.fetch_add(1, Ordering::Relaxed);
-            meter.heard(&text);
-        }
-    });
-    Ok((site.open(token, false, hook).await?, frames))
 }
 
 impl Tab {
@@ -111,30 +90,13 @@ impl Tab {
 
     /// Says a line; does not wait for its ack.
     pub async fn say(&mut self, words: &str) -> Result<()> {
-        self.frames.fetch_add(1, Ordering::Relaxed);
-        self.renew().await?;
         let id = self.fresh_id();
         self.socket.say(id, words).await
     }
 
-    /// Takes over to a fresh socket before this one has carried too much.
-    pub async fn renew(&mut self) -> Result<()> {
-        if self.frames.load(Ordering::Relaxed) >= PER_SOCKET && self.next.is_none() {
-            let (site, token, meter) = (self.site.clone(), self.token.clone(), self.meter.clone());
-            self.next = Some(tokio::spawn(async move { open(&site, &token, &meter).await }));
-        }
-        if let Some(next) = self.next.take_if(|next| next.is_finished()) {
-            (self.socket, self.frames) = next.await??;
-        }
+    /// Why the server closed it, if it did.
+    pub async fn check(&mut self) -> Result<()> {
         ensure!(!self.socket.is_closed(), "the server closed a socket: {:?}", self.socket.closed().await);
         Ok(())
-    }
-
-    /// Listens, and takes over when needed, until it is aborted.
-    pub async fn listen(&mut self) -> Result<()> {
-        loop {
-            self.renew().await?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 }

@@ -23,7 +23,7 @@ pub struct Phase {
     no: u64,
     sent: AtomicU64,
     arrived: AtomicU64,
-    /// Per speaker: the last number that arrived. A socket that takes over from another may bring one twice.
+    /// Per speaker: the last number that arrived, so that a repeat does not count.
     last: Vec<AtomicU64>,
     /// Per speaker: how many more may be on their way.
     window: Vec<Semaphore>,

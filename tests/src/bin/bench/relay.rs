@@ -180,12 +180,11 @@ impl Bench<'_> {
                 Ok(())
             });
         }
-        let spoken = async { speaking.join_all().await.into_iter().collect::<Result<Vec<()>>>().map(drop) };
-        match self.crowd.tabs.as_mut_slice() {
-            // One customer who hears everything changes sockets in time.
-            [only] => tokio::select! { spoken = spoken => spoken, lost = only.listen() => lost },
-            _ => spoken.await,
+        speaking.join_all().await.into_iter().collect::<Result<Vec<()>>>()?;
+        for tab in &mut self.crowd.tabs {
+            tab.check().await?;
         }
+        Ok(())
     }
 
     fn clock(&self) -> [Duration; 3] {
