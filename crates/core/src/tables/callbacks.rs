@@ -27,7 +27,8 @@ a BotKit's own transfer lives, whatever id it uses speaks for the agent. Where a
 - **release**: the held line goes on, in the call's words (no words: it is dropped). If the bot let go meanwhile, a
   customer's line is only noted: the agent has it already.
 - **drop**: the held line is dropped.
-- **agent line**: an agent says it to the customer. **bot line**: the bot says one more thing.
+- **agent line**: an agent says it to the customer. **bot line**: the bot says one more thing. With the id of a held
+  customer line it answers in the bot's place: unless that line is released in time, the bot does not get it.
 - **start**: the human part starts; with the own transfer in Opening or Waiting: an agent is there.
 - **end**: the human part is over. **close**: the conversation is over.
 - *note*: only the timeline shows it. –: there is no such id.
