@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use interline_tests::botkit::{BotKit, Session};
 use interline_tests::http::{Answer, Http};
 use interline_tests::scratch::Scratch;
-use interline_tests::server::{Server, Setup};
+use interline_tests::server::{Server, Setup, example_with};
 use interline_tests::web::{Frame, Kept, Site, Socket, keep};
 use interline_tests::{App, now_ms};
 use serde_json::{Value, json};
@@ -25,10 +25,17 @@ struct World {
 
 impl World {
     async fn new(name: &str) -> Self {
+        Self::with(name, &[]).await
+    }
+
+    /// With words of the example changed.
+    async fn with(name: &str, changes: &[(&str, &str)]) -> Self {
         let scratch = Scratch::new(name).unwrap();
         let app = App::fresh();
         let (botkit, _) = BotKit::keeping(&app).await.unwrap();
-        let server = Setup::new(&scratch.path().join("data"), &app, &botkit.url).start().await.unwrap();
+        let app_file = example_with(scratch.path(), changes).unwrap();
+        let setup = Setup { app_file, ..Setup::new(&scratch.path().join("data"), &app, &botkit.url) };
+        let server = setup.start().await.unwrap();
         let site = Site { address: server.address(), app };
         Self { server, site, botkit, _scratch: scratch }
     }
@@ -286,7 +293,8 @@ async fn frames_that_are_not_right() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sockets_are_closed_with_a_reason() {
-    let world = World::new("closed").await;
+    let limits = "type: web\n    limits: { messages_per_second: 5, messages_burst: 20 }";
+    let world = World::with("closed", &[("type: web", limits)]).await;
     let closed = async |mut socket: Socket, name: &str| {
         let closed = tokio::time::timeout(SOON, socket.closed()).await;
         closed.unwrap_or_else(|_| panic!("{name}: not closed")).code

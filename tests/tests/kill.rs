@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 const CONVERSATIONS: usize = 200;
 const KILLS: usize = 20;
-/// A speaker rests so long between two lines, milliseconds. The default limit is five lines a second.
+/// A speaker rests so long between two lines, milliseconds.
 const PAUSE: (u64, u64) = (250, 1_200);
 /// Every fifth user gives up a line whose answer was lost; the others send it again under its id, as the client does.
 const GIVES_UP: usize = 5;

@@ -29,6 +29,7 @@
 //! | What differs between the databases? | `db.rs` |
 
 mod app;
+mod checkpoint;
 mod customer;
 mod db;
 mod erase;
@@ -86,7 +87,17 @@ pub struct Store {
 struct Inner {
     db: db::Db,
     lanes: writer::Lanes,
+    /// Copies SQLite's log back into the file.
+    checkpoints: Option<tokio::task::JoinHandle<()>>,
     sealer: Sealer,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.abort();
+        }
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -115,7 +126,9 @@ impl Store {
         };
         let lanes =
             writer::Lanes::start(&db, lanes).await.map_err(|error| OpenError::Database(error.to_string()))?;
-        Ok(Self { inner: Arc::new(Inner { db, lanes, sealer: Sealer::new(settings.keys) }) })
+        let checkpoints =
+            checkpoint::start(&db).await.map_err(|error| OpenError::Database(error.to_string()))?;
+        Ok(Self { inner: Arc::new(Inner { db, lanes, checkpoints, sealer: Sealer::new(settings.keys) }) })
     }
 
     /// Brings the schema up to date without opening the store, and gives its version.
@@ -170,6 +183,9 @@ impl Store {
 
     /// Writes what is waiting, and closes every connection. Other clones get [`Error::Closed`] from then on.
     pub async fn close(self) {
+        if let Some(checkpoints) = &self.inner.checkpoints {
+            checkpoints.abort();
+        }
         self.inner.lanes.stop().await;
         self.inner.db.readers.close().await;
     }

@@ -121,6 +121,7 @@ async fn measure(name: &'static str, database: Option<Database>, conversations: 
     let scratch = Scratch::new("bench")?;
     println!("{name}, {conversations} open: relay …");
     let (relays, rows) = relay::measure(scratch.path(), database.as_ref(), conversations).await?;
+    println!("{}", rows.describe());
     println!("{name}, {conversations} open: baseline …");
     let mut all = Vec::new();
     for relay in relays {

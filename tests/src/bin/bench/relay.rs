@@ -23,6 +23,21 @@ use crate::{Cpu, STEADY, Steady, Way, seconds};
 /// On their way over one conversation.
 const WINDOW: usize = 64;
 
+impl Rows {
+    /// Their sizes: most of what the disk has to take.
+    pub fn describe(&self) -> String {
+        format!(
+            "rows of a message: state {} B, entry {} B, participant {} B + session {} B, input of the user {} B, of the agent {} B",
+            self.state.len(),
+            self.entry.doc.len(),
+            self.participant.doc.len(),
+            self.participant.session.as_ref().map_or(0, String::len),
+            self.from_user.doc.len(),
+            self.from_agent.doc.len(),
+        )
+    }
+}
+
 /// What one way showed.
 pub struct Relay {
     pub way: Way,
