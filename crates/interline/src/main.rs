@@ -20,6 +20,10 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Flags;
 
+/// A relayed line is many small, short-lived buffers; the system's allocator took a quarter of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The neutral layer between a bot and the human agents of any contact center.
 #[derive(Debug, Parser)]
 #[command(name = "interline", version, about)]

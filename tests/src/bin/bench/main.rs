@@ -29,6 +29,10 @@ use anyhow::Result;
 use interline_tests::postgres::{self, Database};
 use interline_tests::scratch::Scratch;
 
+/// The server's: the baseline must not be slowed down by another one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A message a millisecond.
 const STEADY: u64 = 1_000;
 
