@@ -60,7 +60,7 @@ browser: ## the published kore-web-sdk in Chromium against target/debug/interlin
 
 # --- on demand ----------------------------------------------------------------------------------------------
 
-bench: ## the tables of README, on this machine (release build, private PostgreSQL)
+bench: ## the relay beside the bare writer, on this machine (release build, private PostgreSQL)
 	tests/support/install.sh
 	cargo build --release --locked --bin interline
 	cargo build --release --locked -p interline-tests --bin bench
