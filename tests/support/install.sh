@@ -24,7 +24,7 @@ fi
 
 packages=()
 has cc || packages+=(build-essential)                                   # aws-lc-sys and SQLite are compiled C
-has "${CHROMIUM:-chromium}" || packages+=(chromium)                     # the browser of tests/browser
+has "${CHROMIUM:-chromium}" || packages+=(chromium fonts-dejavu-core)   # the browser of tests/browser, and letters for it
 tests/support/postgres.sh --find >/dev/null 2>&1 || packages+=(postgresql)
 python3 -c 'import tomllib' 2>/dev/null || packages+=(python3)          # tests/support/licenses.py
 

@@ -33,6 +33,7 @@ mod leftover;
 mod login;
 mod pace;
 mod pass;
+mod progress;
 mod refused;
 mod sent;
 mod socket;
@@ -165,7 +166,12 @@ pub fn router_with(host: Arc<dyn Host>, timing: Timing) -> axum::Router {
         .nest("/api", api.clone())
         .nest("/api/1.1", api)
         .route("/rtm/bot", get(socket::open))
-        .with_state(Arc::new(Web { host, timing, logins: Arc::default() }))
+        .with_state(Arc::new(Web {
+            host,
+            timing,
+            logins: Arc::default(),
+            progress: progress::Progress::default(),
+        }))
 }
 
 /// The JSON Schema of the settings.
@@ -204,6 +210,7 @@ struct Web {
     host: Arc<dyn Host>,
     timing: Timing,
     logins: Arc<leftover::Logins>,
+    progress: progress::Progress,
 }
 
 impl Web {

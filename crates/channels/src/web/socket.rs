@@ -154,8 +154,15 @@ impl Session {
         let app = self.guest.app.id.clone();
         // Watched first: nothing falls between the place and the first hint.
         let mut hints = host.watch(&app, &self.customer);
-        self.place = host.place(&app, &self.customer, reconnect).await.map_err(|_| BUSY)?;
+        let login = self.guest.pass.session.as_str();
+        let known = reconnect.then(|| self.web.progress.of(login, host.now_ms())).flatten();
+        self.place = match known {
+            Some(place) => place,
+            None => host.place(&app, &self.customer, reconnect).await.map_err(|_| BUSY)?,
+        };
         if !reconnect {
+            // What comes from here on, this tab must get, also if it is cut off before the first line.
+            self.web.progress.reached(login, self.place.clone(), host.now_ms());
             let connected = Said { external_id: None, what: What::Connected };
             host.hear(&app, &self.customer, connected).await.map_err(|_| BUSY)?;
             if host.agent_present(&app, &self.customer).await.map_err(|_| BUSY)? {
@@ -244,6 +251,7 @@ impl Session {
                 return Ok(());
             };
             let mut reached: Vec<(ConversationId, Seq)> = Vec::new();
+            let mut told = false;
             for line in &lines {
                 let own = line.entry.text().is_some_and(|text| {
                     line.entry.by == interline_core::Speaker::Customer && self.sent.is_own(text, self.backlog)
@@ -251,6 +259,7 @@ impl Session {
                 if !own {
                     for frame in frames_down::line(self.view(), line) {
                         self.send(&frame).await?;
+                        told = true;
                     }
                 }
                 reached.retain(|(conversation, _)| *conversation != line.conversation);
@@ -258,7 +267,12 @@ impl Session {
             }
             if let Some(newest) = reached.last() {
                 self.newest = Some(newest.clone());
-                self.ping(reached).await?;
+                if told || !self.pings.is_empty() {
+                    self.ping(reached).await?;
+                } else {
+                    // Only what this client said itself, and all before is proven: there is nothing to prove.
+                    self.reached(reached);
+                }
             }
             if lines.len() < BATCH {
                 self.backlog = false;
@@ -381,10 +395,18 @@ impl Session {
     fn arrived(&mut self, payload: &[u8]) {
         let Ok(number) = <[u8; 8]>::try_from(payload).map(u64::from_be_bytes) else { return };
         while self.pings.front().is_some_and(|(ping, _)| *ping <= number) {
-            for (conversation, seq) in self.pings.pop_front().into_iter().flat_map(|(_, reached)| reached) {
-                let app = &self.guest.app.id;
-                self.web.host.mark(app, &self.customer, &conversation, seq, Mark::Delivered);
-            }
+            let (_, reached) = self.pings.pop_front().unwrap_or_default();
+            self.reached(reached);
+        }
+    }
+
+    /// The client has everything up to here.
+    fn reached(&self, reached: Vec<(ConversationId, Seq)>) {
+        for (conversation, seq) in reached {
+            let host = &self.web.host;
+            host.mark(&self.guest.app.id, &self.customer, &conversation, seq, Mark::Delivered);
+            let place = Place { conversation: Some(conversation), seq };
+            self.web.progress.reached(&self.guest.pass.session, place, host.now_ms());
         }
     }
 
