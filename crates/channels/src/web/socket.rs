@@ -6,8 +6,8 @@
 //!   pong ──► Host::mark(delivered): what was sent before that ping has arrived
 //! ```
 //!
-//! The log is the buffer: a socket that cannot keep up is closed, and the client's reconnect goes on at the customer's
-//! delivered mark. Nothing is said to be accepted (acked) before it is durable.
+//! The log is the buffer: a socket that cannot keep up is closed, and the client's reconnect goes on where
+//! this login was proven to have got (`progress.rs`). Nothing is said to be accepted (acked) before it is durable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
