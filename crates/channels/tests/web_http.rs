@@ -201,6 +201,24 @@ async fn a_store_out_of_reach_is_503() {
 }
 
 #[tokio::test]
+async fn a_history_without_words_waits_for_the_welcome() {
+    let world = World::start().await;
+    let token = world.login("bob").await;
+    let path = format!("/api/botmessages/rtm?botId={APP_A}");
+    // Nothing is open: there is nothing to wait for.
+    let begin = std::time::Instant::now();
+    assert_eq!(world.get(&path, &token).await.1["messages"], json!([]));
+    assert!(begin.elapsed() < std::time::Duration::from_secs(1));
+    world.host.open_in_silence("bob");
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        world.host.bot("bob", "a welcome that was held");
+    };
+    let ((status, answer), ()) = tokio::join!(world.get(&path, &token), late);
+    assert_eq!((status, answer["messages"].as_array().map(Vec::len)), (200, Some(1)), "{answer}");
+}
+
+#[tokio::test]
 async fn history_is_oldest_first_and_pages_back_and_forth() {
     let world = World::start().await;
     let (token, mut client) = world.welcomed("ann").await;

@@ -4,6 +4,7 @@
 //! sends an `offset` too, counted from elsewhere: it is ignored); with `msgId` and `forward`, after that line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -13,6 +14,7 @@ use interline_core::conversation::entry::Text;
 use interline_core::conversation::state::Customer;
 use interline_core::{ConversationId, Seq, Speaker};
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use super::login::iso;
 use super::pass::Guest;
@@ -21,6 +23,12 @@ use super::{Web, frames_down, ids};
 
 const LIMIT: usize = 10;
 const LARGEST: usize = 100;
+/// The client blocks its input until the history is there, so it does not wait for long.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
+/// A socket and the history that belongs to it are asked for together.
+const SOON: Duration = Duration::from_millis(300);
+/// A welcome may have several lines.
+const MORE_WORDS: Duration = Duration::from_millis(150);
 
 #[derive(Debug, Default, PartialEq)]
 struct Asked {
@@ -61,7 +69,11 @@ pub(super) async fn page(
         Some(line) if asked.forward => after(&web, &guest, &customer, line, asked.limit).await?,
         before => {
             let skip = if before.is_some() { 0 } else { asked.skip };
+            let from_the_end = before.is_none() && skip == 0;
             let page = Page { skip, before, limit: asked.limit };
+            if from_the_end {
+                first_words(&web, &guest, &customer).await?;
+            }
             web.host.history(&guest.app.id, &customer, page).await?
         }
     };
@@ -72,6 +84,36 @@ pub(super) async fn page(
         "icon": guest.settings.icon.as_ref().map_or("", url::Url::as_str),
         "messages": messages,
     })))
+}
+
+/// Waits a moment for the first words of a conversation that has none yet: an interceptor may be holding the welcome.
+///
+/// The client asks for the history as soon as its socket is open, and then draws the answer and forgets what came down the
+/// socket meanwhile. A welcome that is in both is drawn; one that only overtook an empty history would be lost.
+async fn first_words(web: &Web, guest: &Guest, customer: &Customer) -> Result<(), Refused> {
+    let app = &guest.app.id;
+    // Watched first: nothing falls between the look and the wait.
+    let mut hints = web.host.watch(app, customer);
+    if web.host.place(app, customer, false).await?.conversation.is_none() {
+        // Its socket may be opening the first one at this moment.
+        let soon = Instant::now() + SOON;
+        if timeout_at(soon, hints.recv()).await.is_err() {
+            return Ok(());
+        }
+    }
+    let until = Instant::now() + FIRST_WORDS;
+    let any = Page { limit: 1, ..Page::default() };
+    let mut waited = false;
+    while web.host.history(app, customer, any.clone()).await?.lines.is_empty() {
+        waited = true;
+        if timeout_at(until, hints.recv()).await.is_err() {
+            return Ok(());
+        }
+    }
+    if waited {
+        tokio::time::sleep(MORE_WORDS).await;
+    }
+    Ok(())
 }
 
 /// The lines after one.

@@ -133,6 +133,15 @@ impl FakeHost {
         self.inner().people.get_mut(user).expect("a known user").push(by, body, now);
     }
 
+    /// A conversation is open, and nothing was said in it.
+    pub fn open_in_silence(&self, user: &str) {
+        let now = self.now_ms();
+        let mut inner = self.inner();
+        let person = inner.people.get_mut(user).expect("a known user");
+        person.open = Some("cnv_silent".into());
+        person.push(Speaker::System, Body::Opened, now);
+    }
+
     pub fn bot(&self, user: &str, text: &str) {
         self.push(user, Speaker::Bot, Body::Text(Text::plain(text)));
     }
