@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use interline_core::conversation::hold::MAX_HELD;
 use interline_core::{Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Time, step};
 use interline_store::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
 use serde::Serialize;
@@ -226,23 +225,8 @@ impl Live {
             known.about.participant = participant;
             return;
         }
-        let row = ParticipantRow {
-            no: i64::from(no.0),
-            integration: participant.integration.as_str().to_owned(),
-            role: role(participant.role).to_owned(),
-            doc: String::new(),
-            cursor: to_i64(participant.from.0) - 1,
-            head: to_i64(participant.from.0) - 1,
-            due_at: None,
-            attempts: 0,
-            failing_since: None,
-            attempt_key: None,
-            last_error: None,
-            delivered: 0,
-            read: 0,
-            session: None,
-            done: false,
-        };
+        let before = to_i64(participant.from.0) - 1;
+        let row = new_row(no, &participant.integration, participant.role, before);
         let about = About { participant, stalled: false, waiting: None, pinned: false };
         self.rows.insert(no, Row { about, row });
     }
@@ -345,13 +329,20 @@ fn state_write(runtime: &Runtime, live: &Live) -> Result<StateWrite, Trouble> {
 
 /// The customer's own row: number 0. It holds the marks; the channel reads the log by itself.
 fn customer_row(channel: &IntegrationName) -> ParticipantRow {
+    let row = new_row(ParticipantNo(0), channel, Role::Customer, 0);
+    ParticipantRow { doc: "{}".to_owned(), done: true, ..row }
+}
+
+/// A participant that has heard everything up to `cursor`, and nothing is waiting for it. Its document is written with
+/// the unit.
+fn new_row(no: ParticipantNo, integration: &IntegrationName, plays: Role, cursor: i64) -> ParticipantRow {
     ParticipantRow {
-        no: 0,
-        integration: channel.as_str().to_owned(),
-        role: role(Role::Customer).to_owned(),
-        doc: "{}".to_owned(),
-        cursor: 0,
-        head: 0,
+        no: i64::from(no.0),
+        integration: integration.as_str().to_owned(),
+        role: role(plays).to_owned(),
+        doc: String::new(),
+        cursor,
+        head: cursor,
         due_at: None,
         attempts: 0,
         failing_since: None,
@@ -360,7 +351,7 @@ fn customer_row(channel: &IntegrationName) -> ParticipantRow {
         delivered: 0,
         read: 0,
         session: None,
-        done: true,
+        done: false,
     }
 }
 
@@ -382,5 +373,3 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Trouble> {
 pub(crate) fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
-
-const _: () = assert!(MAX_HELD < 100, "a held line is looked for in a list");
