@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use interline_channels::web::Timing;
-use interline_connector::channel::{Hint, Mark};
+use interline_connector::channel::{Hint, Mark, Phase};
 use interline_core::conversation::input::Scope;
 use interline_core::{Body, Seq, Speaker};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ async fn an_agent_comes_talks_types_and_goes() {
 async fn a_page_opened_in_the_middle_of_a_human_part_learns_of_the_agent() {
     let world = World::start().await;
     let (_, mut first) = world.welcomed("ann").await;
-    world.host.inner().agent = true;
+    world.host.inner().phase = Some(Phase::Agent { name: None });
     let mut second = world.connect(&world.login("ann").await).await;
     for kind in ["agent_connected", "agent_session_active"] {
         second.frame_of(kind).await;

@@ -71,6 +71,8 @@ pub struct Item {
     pub conversation: Brief,
     /// What was said before, oldest first, as the customer saw it; for an Open only. Complete up to the Open.
     pub before: Vec<Entry>,
+    /// For an Open only: where the agent can read what was said before, a limited number of times. It is a secret.
+    pub transcript: Option<Url>,
 }
 
 impl Item {

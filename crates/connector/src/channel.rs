@@ -83,11 +83,12 @@ pub trait Host: Send + Sync + 'static {
     /// The store is out of reach.
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Unavailable>;
 
-    /// Whether a human agent is there right now: a page that is opened in the middle of a human part must know.
+    /// Who the customer talks to right now: a page that is opened in the middle of a human part must know. It changes
+    /// with a [`Hint::Entries`], never without one.
     ///
     /// # Errors
     /// The store is out of reach.
-    async fn agent_present(&self, app: &AppId, customer: &Customer) -> Result<bool, Unavailable>;
+    async fn phase(&self, app: &AppId, customer: &Customer) -> Result<Phase, Unavailable>;
 
     /// A page of the customer's history, oldest first: the `limit` lines before the newest `skip`, or before the line
     /// `before` (an empty page if that is not the customer's).
@@ -190,6 +191,25 @@ pub struct Page {
     pub limit: usize,
 }
 
+/// Who a customer talks to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody: there is no open conversation.
+    Closed,
+    /// The bot.
+    Bot,
+    /// A human was asked for and is not there yet.
+    Waiting {
+        /// The place in the queue, 1 is next, if the agent system told one.
+        position: Option<u32>,
+    },
+    /// A human agent.
+    Agent {
+        /// As shown to customers.
+        name: Option<String>,
+    },
+}
+
 /// A page of history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryPage {
@@ -208,6 +228,8 @@ pub enum Hint {
     Entries,
     /// The agent is typing, or stopped.
     AgentTyping(bool),
+    /// The customer was erased: whoever is logged in as them is shown out, and has to log in anew.
+    Erased,
     /// The agent's side has everything the customer said in `conversation` up to `seq`.
     Reached {
         /// The conversation.

@@ -19,6 +19,7 @@
 //! | `http.rs`, `guard.rs` | the way out |
 //! | `webhook.rs` | requests from outside, unproven and proven |
 //! | `credential.rs` | client id, secret, algorithm |
+//! | `secret.rs` | secrets in settings |
 
 pub mod agent;
 pub mod channel;
@@ -27,6 +28,7 @@ pub mod failure;
 pub mod guard;
 pub mod http;
 pub mod manifest;
+pub mod secret;
 pub mod webhook;
 
 pub use agent::{AgentSystem, Done, Item, Link, RunEnd};
@@ -35,4 +37,5 @@ pub use failure::{Cause, Failure};
 pub use guard::Guard;
 pub use http::Http;
 pub use manifest::Manifest;
+pub use secret::Secret;
 pub use webhook::{Answer, Heard, Received, Rejected, Unverified};

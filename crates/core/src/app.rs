@@ -46,6 +46,9 @@ pub struct AgentSystem {
     pub opening_ms: Option<u64>,
     /// Set when every line between customer and bot goes through it first (a BotKit subscribed to messages).
     pub intercepts: Option<HoldPolicy>,
+    /// It was deleted while somebody was still talking through it: nothing new goes there, what is there goes on.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 /// What becomes of a held line when the interceptor does not answer in time.
@@ -91,19 +94,26 @@ impl App {
         });
         let mut ladder: Vec<Target> = Vec::new();
         for target in first.into_iter().chain(node.fallback.iter().cloned()) {
-            if self.agents.contains_key(&target.integration) && !ladder.contains(&target) {
+            if self.takes_new(&target.integration) && !ladder.contains(&target) {
                 ladder.push(target);
             }
         }
         ladder
     }
 
+    /// Whether there is such an agent system, and something new may go there.
+    pub fn takes_new(&self, agent: &IntegrationName) -> bool {
+        self.agents.get(agent).is_some_and(|agent| !agent.retired)
+    }
+
     /// The agent system that every line passes first, if one does: the default if it intercepts, else the first by name.
+    /// A retired one does not.
     pub fn interceptor(&self) -> Option<(&IntegrationName, HoldPolicy)> {
         let default = self.default_agent.as_ref().and_then(|name| self.agents.get_key_value(name));
         default
             .into_iter()
             .chain(self.agents.iter())
+            .filter(|(_, agent)| !agent.retired)
             .find_map(|(name, agent)| agent.intercepts.map(|policy| (name, policy)))
     }
 }

@@ -17,6 +17,7 @@
 //! | Who owns a conversation, what does it remember? | `conversation/state.rs` |
 //! | What does an input change? | `conversation/step.rs` and the files beside it |
 //! | Who hears an entry? | `conversation/hears.rs` |
+//! | What can an operator do? | `conversation/operator.rs` |
 //! | What does a BotKit callback mean? | `conversation/classify.rs` |
 //! | When does a transfer time out? | `transfer/deadline.rs` |
 //! | Why can a transfer fail? | `transfer/reason.rs` |

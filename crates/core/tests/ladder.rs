@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use interline_core::conversation::entry::{Note, ReturnPackage};
-use interline_core::conversation::input::{AgentEvent, DeliveryResult, Scope};
+use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAct};
 use interline_core::transfer::{MAX_RUNGS, Outcome, Reason, Stage, Target};
 use interline_core::{Body, Entry, Input, Owner, Role, TransferNo};
 use proptest::prelude::*;
@@ -40,7 +40,12 @@ proptest! {
     fn each_target_is_tried_once_and_at_most_five(story in any_story()) {
         let world = World::play_to_the_end(&story);
         for no in world.transfers() {
-            let tried: Vec<&Target> = rungs(&world.log, no).collect();
+            let mut tried: Vec<&Target> = rungs(&world.log, no).collect();
+            // But an operator may say so: that is one more try of the same.
+            for retried in world.history.iter().filter_map(retried).filter(|(of, _)| *of == no) {
+                let at = tried.iter().position(|target| *target == retried.1).expect("it was tried");
+                tried.remove(at);
+            }
             let different: BTreeSet<String> = tried.iter().map(|target| format!("{target:?}")).collect();
             prop_assert_eq!(tried.len(), different.len(), "{:?}", tried);
             prop_assert!(tried.len() <= MAX_RUNGS);
@@ -50,14 +55,15 @@ proptest! {
     #[test]
     fn a_failed_transfer_tried_its_whole_ladder(story in any_story()) {
         let world = World::play(&story);
-        for Moment { before, step, .. } in &world.history {
+        for Moment { app, before, step, .. } in &world.history {
             let Some(transfer) = &before.transfer else { continue };
             let failed = step.entries.iter().find_map(|entry| match &entry.body {
                 Body::Note(Note::TransferEnded(Outcome::Failed(failure))) if entry.transfer == Some(transfer.no) => Some(failure),
                 _ => None,
             });
             if let Some(failure) = failed && failure.reason != Reason::CallerLeft {
-                prop_assert!(transfer.ladder.is_empty() || transfer.tried == MAX_RUNGS);
+                let left_out = transfer.ladder.iter().all(|target| !app.takes_new(&target.integration));
+                prop_assert!(left_out || transfer.tried == MAX_RUNGS);
             }
         }
     }
@@ -68,7 +74,7 @@ proptest! {
         for Moment { before, input, now, step, .. } in &world.history {
             let Some(transfer) = &before.transfer else { continue };
             let left = match input {
-                Input::OperatorEnds | Input::CustomerEnds(Scope::AgentChat) => true,
+                Input::Operator { act: OperatorAct::Ends(_), .. } | Input::CustomerEnds(_) => true,
                 Input::Agent { participant, event: AgentEvent::Failed(failure) } => {
                     failure.reason == Reason::CallerLeft
                         && transfer.rung.as_ref().is_some_and(|rung| rung.participant == *participant)
@@ -148,7 +154,11 @@ proptest! {
     #[test]
     fn a_failing_answer_fails_the_rung_only_while_it_opens(story in any_story()) {
         for Moment { before, input, step, .. } in World::play(&story).history {
-            let Input::Delivery { participant, seq, result: DeliveryResult::Refused(_) } = &input else { continue };
+            let (Input::Delivery { participant, seq, result: DeliveryResult::Refused(_) }
+            | Input::Operator { act: OperatorAct::Skips { participant, seq }, .. }) = &input
+            else {
+                continue;
+            };
             let Some(transfer) = &before.transfer else { continue };
             let is_open = transfer.first == *seq
                 && transfer.rung.as_ref().is_some_and(|rung| rung.participant == *participant);
@@ -173,6 +183,32 @@ proptest! {
                 && from.rung == to.rung
             {
                 prop_assert!(rank(from.stage) <= rank(to.stage), "{:?} to {:?}", from.stage, to.stage);
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_is_known_in_the_queue_and_a_name_while_an_agent_is_there(story in any_story()) {
+        for Moment { before, input, step, .. } in World::play(&story).history {
+            let Some(transfer) = &step.state.transfer else { continue };
+            prop_assert!(transfer.position.is_none() || transfer.stage == Stage::Waiting);
+            prop_assert!(transfer.agent.is_none() || matches!(transfer.stage, Stage::Talking | Stage::Closing));
+            let Some(earlier) = before.transfer.filter(|earlier| earlier.rung == transfer.rung) else { continue };
+            let told = match input {
+                Input::Agent { participant, event } if transfer.rung.as_ref().is_some_and(|rung| rung.participant == participant) => event,
+                _ => continue,
+            };
+            match told {
+                AgentEvent::Queued { position: Some(position) } if transfer.stage == Stage::Waiting => {
+                    prop_assert_eq!(transfer.position, Some(position));
+                }
+                AgentEvent::Joined { name: Some(name) } | AgentEvent::Said { name: Some(name), .. } if transfer.stage == Stage::Talking => {
+                    prop_assert_eq!(transfer.agent.as_ref(), Some(&name));
+                }
+                _ => {
+                    let same_stage = earlier.stage == transfer.stage;
+                    prop_assert!(!same_stage || (&earlier.agent, earlier.position) == (&transfer.agent, transfer.position));
+                }
             }
         }
     }
@@ -265,6 +301,14 @@ fn notes(log: &[Entry], no: TransferNo) -> impl Iterator<Item = &Note> {
         Body::Note(note) => Some(note),
         _ => None,
     })
+}
+
+/// The target that an operator tried anew, and in which transfer.
+fn retried(moment: &Moment) -> Option<(TransferNo, &Target)> {
+    let Input::Operator { act: OperatorAct::Retries, .. } = &moment.input else { return None };
+    let (before, after) = (moment.before.transfer.as_ref()?, moment.step.state.transfer.as_ref()?);
+    let (from, to) = (before.rung.as_ref()?, after.rung.as_ref()?);
+    (from.participant != to.participant).then_some((before.no, &from.target))
 }
 
 fn rungs(log: &[Entry], no: TransferNo) -> impl Iterator<Item = &Target> {

@@ -5,6 +5,7 @@ mod support;
 
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::{Note, Text};
+use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::Stage;
 use interline_core::{Body, Entry, Epoch, Input, Owner, Role, Seq, Speaker, State, step};
 use proptest::prelude::*;
@@ -91,10 +92,10 @@ proptest! {
     #[test]
     fn a_repeated_delivery_result_is_harmless(story in any_story(), other in result()) {
         let world = World::play(&story);
-        for Moment { input, now, seed, step: first, .. } in &world.history {
+        for Moment { app, input, now, seed, step: first, .. } in &world.history {
             let Input::Delivery { participant, seq, .. } = input else { continue };
             for repeated in [input.clone(), Input::Delivery { participant: *participant, seq: *seq, result: other.clone() }] {
-                let again = step(&world.app, &first.state, &repeated, *now, *seed);
+                let again = step(app, &first.state, &repeated, *now, *seed);
                 if repeated == *input {
                     let expected = State { head: again.state.head, ..first.state.clone() };
                     prop_assert_eq!(&again.state, &expected);
@@ -115,9 +116,8 @@ proptest! {
     #[test]
     fn a_replay_from_what_is_stored_gives_the_same(story in any_story()) {
         let world = World::play(&story);
-        let app = stored(&world.app);
-        for Moment { before, input, now, seed, step: first } in &world.history {
-            let again = step(&app, &stored(before), &stored(input), *now, *seed);
+        for Moment { app, before, input, now, seed, step: first } in &world.history {
+            let again = step(&stored(&**app), &stored(before), &stored(input), *now, *seed);
             prop_assert_eq!(&again, first);
             for entry in &first.entries {
                 prop_assert_eq!(&stored(entry), entry);
@@ -163,9 +163,9 @@ proptest! {
     #[test]
     fn nothing_panics(story in any_story(), foreign in any_story()) {
         let (world, foreign) = (World::play(&story), World::play(&foreign));
-        for Moment { before, .. } in &world.history {
+        for Moment { app, before, .. } in &world.history {
             for Moment { input, .. } in foreign.history.iter().rev().take(8) {
-                for app in [&world.app, &foreign.app] {
+                for app in [app, &foreign.app] {
                     let after = step(app, before, input, world.now, 7).state;
                     prop_assert_eq!(after.owner == Owner::Agent, after.transfer.is_some());
                 }
@@ -199,7 +199,8 @@ fn stored<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
 
-/// The worst that the limits allow: as many held lines as there can be, as many kept for the bot, the longest there are.
+/// The worst that the limits allow: as many held lines as there can be, as many kept for the bot, the longest there are,
+/// and an agent with a long name and a long tag.
 #[test]
 fn the_fullest_state_is_bounded() {
     for (words, fits) in [("x", 20), ("\u{1}", 1), ("\"", 1), ("日", 20)] {
@@ -216,8 +217,13 @@ fn the_fullest_state_is_bounded() {
         assert!((fits..=20).contains(&world.state.held.len()), "{}", world.state.held.len());
         world.deliver_all();
         let id = world.ids[0].clone();
-        for call in [Call::StartAgentSession, Call::ClearAgentSession] {
-            does(&mut world, Input::Callback { integration: "kit".into(), id: id.clone(), call });
+        let start = Call::StartAgentSession;
+        does(&mut world, Input::Callback { integration: "kit".into(), id, call: start });
+        let long = Some(words.text.repeat(250));
+        let joined = AgentEvent::Joined { name: long.clone() };
+        for event in [joined, AgentEvent::Ended { tag: long }] {
+            let participant = world.rung();
+            does(&mut world, Input::Agent { participant, event });
         }
         for _ in 0..20 {
             does(&mut world, Input::CustomerSaid(words.clone()));

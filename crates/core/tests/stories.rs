@@ -3,74 +3,21 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use interline_core::app::HoldPolicy;
 use interline_core::conversation::classify::Call;
-use interline_core::conversation::entry::{Note, Text};
-use interline_core::conversation::input::{AgentEvent, DeliveryResult, Scope};
+use interline_core::conversation::entry::Note;
+use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
 use interline_core::flow::Node;
-use interline_core::transfer::{Failure, Outcome, Reason, Stage};
+use interline_core::transfer::{Failure, Outcome, Reason, Stage, Target};
 use interline_core::{App, Body, Input, Owner, ParticipantNo, Role, Seq, Speaker};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use support::acts::{begun, say};
 use support::app::{desk, kit, says, simple, to, watching_kit};
 use support::story::any_story;
-use support::world::World;
-
-impl World {
-    fn customer(&mut self, text: &str) {
-        self.step(Input::CustomerSaid(Text::plain(text)));
-    }
-
-    fn rung(&self) -> ParticipantNo {
-        self.state.transfer.as_ref().unwrap().rung.as_ref().unwrap().participant
-    }
-
-    fn agent(&mut self, event: AgentEvent) {
-        let participant = self.rung();
-        self.step(Input::Agent { participant, event });
-    }
-
-    fn agent_says(&mut self, text: &str) {
-        self.agent(AgentEvent::Said { text: Text::plain(text), name: Some("Kim".into()) });
-    }
-
-    fn joins(&mut self) {
-        self.agent(AgentEvent::Joined { name: Some("Kim".into()) });
-    }
-
-    fn calls(&mut self, at: usize, call: Call) {
-        let id = self.ids[at].clone();
-        let integration = self.hearers[&id.participant].participant.integration.clone();
-        self.step(Input::Callback { integration, id, call });
-    }
-
-    fn open_refused(&mut self, reason: Reason) {
-        let participant = self.rung();
-        let seq = self.state.transfer.as_ref().unwrap().first;
-        let result = DeliveryResult::Refused(Failure::of(reason));
-        self.step(Input::Delivery { participant, seq, result });
-    }
-
-    fn heard_by(&self, no: u32) -> Vec<&str> {
-        let heard = &self.hearers[&ParticipantNo(no)].heard;
-        heard.iter().filter_map(|entry| entry.text()).map(|text| text.text.as_str()).collect()
-    }
-
-    fn passes(&mut self, ms: u64) {
-        self.now = self.now.plus(ms);
-        self.step(Input::Tick);
-    }
-}
-
-fn say(text: &str) -> Text {
-    Text::plain(text)
-}
-
-fn begun(app: App) -> World {
-    let mut world = World::new(app);
-    world.step(Input::Connected);
-    world
-}
+use support::world::{Moment, World, operator};
 
 #[test]
 fn hand_over_and_back() {
@@ -411,7 +358,7 @@ fn the_agent_system_is_chosen_by_node_then_channel_then_app() {
 fn idle_and_operator_and_customer_end_a_talk() {
     for (end, outcome) in [
         (Input::Tick, Outcome::Idle),
-        (Input::OperatorEnds, Outcome::OperatorEnded),
+        (operator(OperatorAct::Ends(Scope::AgentChat)), Outcome::OperatorEnded),
         (Input::CustomerEnds(Scope::AgentChat), Outcome::CustomerEnded),
     ] {
         let mut world = begun(simple(&[("desk", desk()), ("kit", kit())], &["desk", "kit"]));
@@ -433,9 +380,11 @@ fn idle_and_operator_and_customer_end_a_talk() {
 
 #[test]
 fn an_end_while_closing_keeps_what_the_agent_decided() {
-    for end in
-        [Input::OperatorEnds, Input::CustomerEnds(Scope::AgentChat), Input::CustomerEnds(Scope::Conversation)]
-    {
+    for end in [
+        operator(OperatorAct::Ends(Scope::AgentChat)),
+        Input::CustomerEnds(Scope::AgentChat),
+        Input::CustomerEnds(Scope::Conversation),
+    ] {
         let mut world = begun(simple(&[("kit", kit())], &["kit"]));
         world.customer("agent");
         world.deliver_all();
@@ -453,7 +402,7 @@ fn an_end_while_closing_keeps_what_the_agent_decided() {
 #[test]
 fn another_interceptor_hears_only_what_is_held_for_it() {
     let mut world = begun(simple(&[("kit", watching_kit())], &["kit"]));
-    world.app.agents.insert("aaa".into(), watching_kit());
+    Arc::make_mut(&mut world.app).agents.insert("aaa".into(), watching_kit());
     world.customer("hi");
     world.deliver_all();
     assert_eq!(world.heard_by(1), ["Hello"]);
@@ -495,6 +444,27 @@ fn the_random_world_reaches_every_corner() {
                 seen(name, usize::from(stage == Some(of)));
             }
             seen("closed", usize::from(moment.step.state.owner == Owner::Closed));
+            for (what, times) in operator_corners(moment) {
+                seen(what, times);
+            }
+            let left_out = |target: &Target| {
+                moment.app.agents.contains_key(&target.integration)
+                    && !moment.app.takes_new(&target.integration)
+            };
+            let before = moment.before.transfer.as_ref();
+            let on_retired =
+                before.and_then(|transfer| transfer.rung.as_ref()).is_some_and(|rung| left_out(&rung.target));
+            seen(
+                "goes on at a retired system",
+                usize::from(on_retired && moment.step.entries.iter().any(|entry| entry.to == Role::Customer)),
+            );
+            let opens =
+                moment.step.entries.iter().any(|entry| matches!(entry.body, Body::Note(Note::RungOpens(_))));
+            let in_ladder = before.is_some_and(|transfer| transfer.ladder.iter().any(left_out));
+            seen("a retired system is left out of the ladder", usize::from(opens && in_ladder));
+            let refused = matches!(&moment.input, Input::Callback { integration, call: Call::StartAgentSession, .. }
+                if moment.before.owner == Owner::Bot && !moment.app.takes_new(integration));
+            seen("a retired system may not take over", usize::from(refused));
             let transfer = moment.step.state.transfer.as_ref();
             seen("second rung", usize::from(transfer.is_some_and(|transfer| transfer.tried > 1)));
             seen("said while closing", transfer.map_or(0, |transfer| transfer.for_bot.len()));
@@ -527,6 +497,48 @@ fn the_random_world_reaches_every_corner() {
     }
     for (what, times) in &corners {
         assert!(*times >= 10, "{what}: {times} of {corners:?}");
+    }
+}
+
+/// What an operator's act came to.
+fn operator_corners(moment: &Moment) -> Vec<(&'static str, usize)> {
+    let Input::Operator { act, .. } = &moment.input else { return Vec::new() };
+    let (before, after) = (&moment.before, &moment.step.state);
+    let stage = before.transfer.as_ref().map(|transfer| transfer.stage);
+    let wrote = |is: fn(&Body) -> bool| moment.step.entries.iter().any(|entry| is(&entry.body));
+    let rung_failed = wrote(|body| matches!(body, Body::Note(Note::RungFailed { .. })));
+    let opens = wrote(|body| matches!(body, Body::Note(Note::RungOpens(_))));
+    let decided = after.held.len() < before.held.len();
+    let is = |what, is: bool| (what, usize::from(is));
+    match act {
+        OperatorAct::Ends(_) => vec![is("an operator ends a transfer", stage.is_some())],
+        OperatorAct::Retries => vec![
+            is("an operator retries in Requested", opens && stage == Some(Stage::Requested)),
+            is("an operator retries in Opening", opens && stage == Some(Stage::Opening)),
+            is("an operator retries in Waiting", opens && stage == Some(Stage::Waiting)),
+            is("an operator retries in vain", !opens && after.owner == Owner::Agent),
+        ],
+        OperatorAct::Says { .. } => vec![is("an operator speaks", before.owner != Owner::Closed)],
+        OperatorAct::Skips { .. } => vec![
+            is("an operator skips an Open", rung_failed),
+            is("an operator skips a held line", decided),
+            is(
+                "an operator skips a line",
+                !rung_failed
+                    && !decided
+                    && after != before
+                    && stage.is_some()
+                    && moment
+                        .step
+                        .entries
+                        .iter()
+                        .any(|entry| entry.by == Speaker::System && entry.to == Role::Customer),
+            ),
+        ],
+        OperatorAct::Drops { .. } => vec![
+            is("an operator drops an agent", rung_failed),
+            is("an operator drops an interceptor", decided),
+        ],
     }
 }
 

@@ -1,4 +1,4 @@
-//! The apps that this process serves.
+//! An app that this process serves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use interline_connector::AgentSystem;
 use interline_connector::channel::ChannelApp;
 use interline_core::{App, IntegrationName};
+
+use crate::config::{Draft, Transcript};
 
 /// An app, ready to run.
 #[derive(Clone)]
@@ -18,6 +20,10 @@ pub struct Runtime {
     pub channel_app: Arc<ChannelApp>,
     /// How long closed conversations are kept, in milliseconds; none: until somebody erases them.
     pub retention_ms: Option<i64>,
+    /// The link to what was said before a transfer.
+    pub transcript: Transcript,
+    /// The document that it was made from; none: a test's.
+    pub configured: Option<Arc<Draft>>,
     /// The version of `app` in the store: inputs are stored with it, so that a replay meets the same app.
     pub version: i64,
 }

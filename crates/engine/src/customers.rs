@@ -66,6 +66,15 @@ impl Customers {
         }
     }
 
+    /// The customer was erased: nothing of theirs is open, and who watches them is told.
+    pub async fn forget(&self, app: &AppId, customer: &CustomerId) {
+        let known = self.map().remove(&(app.clone(), customer.clone()));
+        if let Some(person) = known {
+            *person.open.lock().await = None;
+            person.tell(Hint::Erased);
+        }
+    }
+
     pub fn sweep(&self) {
         self.map().retain(|_, person| {
             Arc::strong_count(person) > 1 || person.watched() || person.used.swap(false, Ordering::Relaxed)

@@ -1,18 +1,16 @@
 //! The engine as a whole: what it holds, how it starts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use interline_core::AppId;
 use interline_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::apps::Runtime;
 use crate::clock::Clock;
+use crate::config::Apps;
 use crate::customers::Customers;
 use crate::hints::Hints;
 use crate::ingress::Trouble;
@@ -20,13 +18,14 @@ use crate::live::Slots;
 use crate::marks::Marks;
 use crate::pinned::Pinned;
 use crate::timers::Timers;
+use crate::watch::Watch;
 
 /// What an engine needs.
 pub struct Settings {
     /// The system of record.
     pub store: Store,
     /// The apps to serve.
-    pub apps: Vec<Runtime>,
+    pub apps: Arc<Apps>,
     /// Where the outside reaches us. It has no path.
     pub public_url: Url,
     /// This node's name.
@@ -44,7 +43,7 @@ pub struct Engine {
 /// What the parts of the engine share.
 pub(crate) struct Inner {
     pub store: Store,
-    pub apps: HashMap<AppId, Arc<Runtime>>,
+    pub apps: Arc<Apps>,
     pub public_url: Url,
     pub node: String,
     /// Our fencing number: a later start under the same node name gets a higher one.
@@ -54,6 +53,7 @@ pub(crate) struct Inner {
     pub slots: Slots,
     pub customers: Customers,
     pub marks: Marks,
+    pub watch: Watch,
     pub timers: Timers,
     pub pinned: Pinned,
     /// So many deliveries may be under way at a time.
@@ -89,11 +89,10 @@ impl Engine {
     pub async fn start_at(settings: Settings, clock: Clock) -> Result<Engine, Trouble> {
         let Settings { store, apps, public_url, node, hints } = settings;
         let fence = store.register_node(&node, clock.now().0).await?;
-        let apps = apps.into_iter().map(|runtime| (runtime.app.id.clone(), Arc::new(runtime)));
         let inner = Arc::new(Inner {
             store,
             fence,
-            apps: apps.collect(),
+            apps,
             public_url,
             node,
             hints,
@@ -101,6 +100,7 @@ impl Engine {
             slots: Slots::default(),
             customers: Customers::default(),
             marks: Marks::default(),
+            watch: Watch::default(),
             timers: Timers::default(),
             pinned: Pinned::default(),
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
@@ -112,6 +112,7 @@ impl Engine {
         inner.clone().watch(|inner| inner.follow_hints(told));
         inner.clone().watch(Inner::look_through);
         inner.clone().watch(Inner::flush_marks);
+        inner.clone().watch(Inner::retire);
         inner.clone().watch(|inner| async move { inner.every(SWEEP, Inner::forget_idle).await });
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });

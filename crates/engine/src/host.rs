@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use interline_connector::channel::{
-    ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Place, Said, Unavailable, What,
+    ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
 };
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::Stage;
@@ -39,6 +39,22 @@ fn unavailable(trouble: Trouble) -> Unavailable {
 impl From<interline_store::Error> for Lost {
     fn from(error: interline_store::Error) -> Self {
         Self(unavailable(error.into()))
+    }
+}
+
+/// Who the customer talks to. While the agent's last words are drained, the agent still counts as there.
+pub(crate) fn phase_of(state: &State) -> Phase {
+    let transfer = match state.owner {
+        Owner::Closed => return Phase::Closed,
+        Owner::Bot => return Phase::Bot,
+        Owner::Agent => state.transfer.as_ref(),
+    };
+    match transfer.map(|transfer| (transfer.stage, transfer)) {
+        Some((Stage::Talking | Stage::Closing, transfer)) => Phase::Agent { name: transfer.agent.clone() },
+        Some((Stage::Requested | Stage::Opening | Stage::Waiting, transfer)) => {
+            Phase::Waiting { position: transfer.position }
+        }
+        None => Phase::Waiting { position: None },
     }
 }
 
@@ -126,8 +142,8 @@ impl Host for Engine {
         self.inner.place(app, customer, undelivered).await.map_err(unavailable)
     }
 
-    async fn agent_present(&self, app: &AppId, customer: &Customer) -> Result<bool, Unavailable> {
-        self.inner.agent_present(app, customer).await.map_err(unavailable)
+    async fn phase(&self, app: &AppId, customer: &Customer) -> Result<Phase, Unavailable> {
+        self.inner.phase(app, customer).await.map_err(unavailable)
     }
 
     async fn history(
@@ -312,13 +328,12 @@ impl Inner {
         Ok(newer.last().map(ConversationId::new))
     }
 
-    async fn agent_present(&self, app: &AppId, customer: &Customer) -> Result<bool, Trouble> {
-        let Some(conversation) = self.newest(app, customer).await? else { return Ok(false) };
+    async fn phase(&self, app: &AppId, customer: &Customer) -> Result<Phase, Trouble> {
+        let Some(conversation) = self.newest(app, customer).await? else { return Ok(Phase::Closed) };
         let slot = self.slots.get(&Key { app: app.clone(), conversation });
         let mut guard = slot.live.lock().await;
         self.load(&slot, &mut guard).await?;
-        let transfer = guard.as_ref().and_then(|live| live.state.transfer.as_ref());
-        Ok(transfer.is_some_and(|transfer| transfer.stage == Stage::Talking))
+        Ok(guard.as_ref().map_or(Phase::Closed, |live| phase_of(&live.state)))
     }
 
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Trouble> {

@@ -10,6 +10,7 @@ use tokio::sync::MutexGuard;
 use crate::apps::Runtime;
 use crate::engine::Inner;
 use crate::hints;
+use crate::host::phase_of;
 use crate::live::{About, Live, Row, Slot};
 
 /// Why something could not be done. Nothing was accepted then.
@@ -150,10 +151,11 @@ impl Inner {
 
     /// Takes over what was committed and tells who has to look.
     fn adopt(self: &Arc<Self>, slot: &Slot, live: &Live, news: News) {
-        let seen = news.entries.iter().any(Entry::customer_sees);
+        let seen = news.phase_changed || news.entries.iter().any(Entry::customer_sees);
         if news.stepped {
             slot.tail().push(news.entries, &live.state);
         }
+        self.watch.tell(live);
         if let Some(at) = live.state.wake_at() {
             self.tick_at(&slot.key, at.0);
         }
@@ -185,6 +187,8 @@ struct News {
     written: Vec<ParticipantNo>,
     /// The state is to be written, and the inputs with it.
     stepped: bool,
+    /// The customer talks to somebody else now.
+    phase_changed: bool,
 }
 
 impl Live {
@@ -195,7 +199,9 @@ impl Live {
             entries: Vec::new(),
             written: change.touched.into_iter().collect(),
             stepped: self.version == 0,
+            phase_changed: false,
         };
+        let phase = phase_of(&self.state);
         for input in &change.inputs {
             let stepped = step(&runtime.app, &self.state, input, now, seed);
             // A result or a tick that came too late leaves no trace; what the outside said always does.
@@ -213,6 +219,7 @@ impl Live {
         if self.state.owner == Owner::Closed {
             self.closed_at.get_or_insert(now.0);
         }
+        news.phase_changed = phase != phase_of(&self.state);
         self.raise_heads(&mut news, now);
         news.written.sort_unstable();
         news.written.dedup();

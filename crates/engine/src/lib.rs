@@ -17,27 +17,43 @@
 //! | `hints.rs` | "look there": losing one costs latency, never correctness |
 //! | `host.rs` | what channels see of the engine |
 //! | `webhooks.rs` | vendors' calls |
+//! | `operate.rs` | what operators see and do |
+//! | `transcript.rs` | the link to what was said before a transfer |
+//! | `watch.rs` | what changes, for live views |
+//! | `keys.rs` | keys of the API |
+//! | `config/` | apps as documents: checked, changed, put in force |
 //! | `clock.rs` | every wait and every "now" |
 //! | `stop.rs` | finishing work in hand |
 
 mod apps;
 mod clock;
+pub mod config;
 mod customers;
 mod dispatch;
 mod engine;
 mod hints;
 mod host;
 mod ingress;
+mod keys;
 mod live;
 mod marks;
+mod operate;
 mod pinned;
 mod stop;
 mod timers;
+mod transcript;
+mod watch;
 mod webhooks;
 
 pub use apps::Runtime;
 pub use clock::Clock;
+pub use config::Apps;
 pub use dispatch::outcome::{Cursor, Verdict, verdict};
 pub use engine::{Engine, Settings};
 pub use hints::{About, Hints, InProcess};
 pub use ingress::Trouble;
+pub use interline_store::{Access, AccessRow, CustomerFound, Erased, Filter, KeyRow, ShareRow};
+pub use keys::{Holder, KeyRole, NewKey, create_key};
+pub use operate::{After, Detail, NotDone, Overview, Seat};
+pub use transcript::{Closed, Transcript};
+pub use watch::Change;

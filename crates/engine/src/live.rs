@@ -202,6 +202,15 @@ impl Slots {
         self.map().get(key).cloned()
     }
 
+    /// It was erased: whoever still holds it finds nothing in it.
+    pub async fn forget(&self, key: &Key) {
+        let known = self.map().remove(key);
+        if let Some(slot) = known {
+            *slot.live.lock().await = None;
+            *slot.tail() = Tail::default();
+        }
+    }
+
     /// Drops what nobody holds and nobody used since the last sweep.
     pub fn sweep(&self) {
         self.map().retain(|_, slot| Arc::strong_count(slot) > 1 || slot.used.swap(false, Ordering::Relaxed));

@@ -51,7 +51,6 @@ impl Inner {
     /// Makes sure the session runs, and tells it that there may be something new.
     pub(crate) async fn keep_running(
         self: &Arc<Self>,
-        runtime: &Arc<Runtime>,
         slot: &Arc<Slot>,
         no: ParticipantNo,
         agent: Arc<dyn AgentSystem>,
@@ -65,9 +64,9 @@ impl Inner {
             }
             running.insert((slot.key.clone(), no), wake.clone());
         }
-        let (inner, runtime, slot) = (self.clone(), runtime.clone(), slot.clone());
+        let (inner, slot) = (self.clone(), slot.clone());
         let fruitful = AtomicBool::new(false);
-        let session = Session { inner, runtime, slot, no, agent, wake, fruitful };
+        let session = Session { inner, slot, no, agent, wake, fruitful };
         match session.begin().await {
             Ok(true) => {
                 let stop = self.stop.clone();
@@ -92,7 +91,6 @@ impl Inner {
 
 struct Session {
     inner: Arc<Inner>,
-    runtime: Arc<Runtime>,
     slot: Arc<Slot>,
     no: ParticipantNo,
     agent: Arc<dyn AgentSystem>,
@@ -102,6 +100,11 @@ struct Session {
 }
 
 impl Session {
+    /// The app as it is in force now: a session may last longer than a version.
+    fn runtime(&self) -> Result<Arc<Runtime>, Trouble> {
+        self.inner.apps.get(&self.slot.key.app).ok_or(Trouble::Unknown)
+    }
+
     fn forget(&self) {
         self.inner.pinned.map().remove(&(self.slot.key.clone(), self.no));
     }
@@ -193,7 +196,7 @@ impl Session {
         self.inner.load(&self.slot, &mut guard).await?;
         let by = guard.as_ref().and_then(|live| live.rows.get(&no)).map(Row::integration).unwrap_or_default();
         let change = Change { rows: &rows, touched: Some(no), ..Change::inputs(&by, inputs, key) };
-        self.inner.change(&self.runtime, &self.slot, &mut guard, change).await.map(|_| ())
+        self.inner.change(&*self.runtime()?, &self.slot, &mut guard, change).await.map(|_| ())
     }
 
     async fn over(&self) {
@@ -250,13 +253,18 @@ struct Line<'a> {
 
 impl Line<'_> {
     async fn settle(&self, row: &Row, entry: &Arc<Entry>, result: Result<Done, Failure>) {
-        let Session { inner, runtime, slot, agent, .. } = self.session;
-        self.session.insist(|| inner.settle(runtime, slot, row, entry, Some(agent), result.clone())).await;
+        let Session { inner, slot, agent, .. } = self.session;
+        let settle = || async {
+            let runtime = self.session.runtime()?;
+            inner.settle(&runtime, slot, row, entry, Some(agent), result.clone()).await
+        };
+        self.session.insist(settle).await;
     }
 
     /// What is to be delivered now. What must be written before is written.
     async fn look(&mut self) -> Result<Next, Trouble> {
-        let Session { inner, slot, no, agent, runtime, .. } = self.session;
+        let Session { inner, slot, no, agent, .. } = self.session;
+        let runtime = &*self.session.runtime()?;
         let mut guard = slot.live.lock().await;
         inner.load(slot, &mut guard).await?;
         let Some(row) = guard.as_ref().and_then(|live| live.rows.get(no)).cloned() else {

@@ -99,7 +99,7 @@ impl Inner {
         let wake_at = guard.as_ref().and_then(|live| live.state.wake_at());
         match wake_at {
             Some(at) if at <= self.now() => {
-                self.change(runtime, &slot, &mut guard, Change::inputs("timer", vec![Input::Tick], None))
+                self.change(&runtime, &slot, &mut guard, Change::inputs("timer", vec![Input::Tick], None))
                     .await?;
             }
             Some(at) => self.tick_at(key, at.0),

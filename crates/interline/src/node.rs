@@ -8,12 +8,14 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::serve::ListenerExt;
 use interline_connector::{Guard, Http};
-use interline_engine::{Engine, InProcess, Runtime};
+use interline_core::AppId;
+use interline_engine::config::{self, Apps, Document, Draft, Origin, Refused};
+use interline_engine::{Engine, InProcess};
 use interline_store::{KeyRing, Store};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::app_file::AppFile;
+use crate::app_file;
 use crate::logs;
 use crate::settings::Settings;
 
@@ -23,21 +25,20 @@ use crate::settings::Settings;
 /// When it cannot start; a running node ends by a signal, without an error.
 pub async fn serve(settings: Settings) -> Result<()> {
     logs::start(&settings.log, settings.log_format)?;
-    if settings.app.is_empty() {
-        bail!("nothing to serve: give at least one --app FILE (examples/botkit/app.yaml is one)");
-    }
     let node = Node::open(&settings).await?;
-    let mut apps = Vec::new();
+    let mut seen = Vec::new();
     for path in &settings.app {
-        let file = AppFile::read(path)?;
-        let built =
-            file.build(&node.http, &node.public_url, 0).with_context(|| path.display().to_string())?;
-        if apps.iter().any(|known: &Runtime| known.app.id == built.app.id) {
-            bail!("{}: another --app file has the id {} already", path.display(), built.app.id);
+        let document = app_file::read(path)?;
+        if seen.contains(&document.app.id) {
+            bail!("{}: another --app file has the id {} already", path.display(), document.app.id);
         }
-        apps.push(built);
+        seen.push(document.app.id.clone());
+        node.apply(document).await.with_context(|| path.display().to_string())?;
     }
-    node.run(apps, |routes| routes, || {}).await
+    if node.apps.ids().is_empty() {
+        tracing::warn!("there is no app yet: give one with --app FILE, or apply one (docs/operate)");
+    }
+    node.run(|routes| routes, || {}).await
 }
 
 /// `interline migrate`.
@@ -54,11 +55,12 @@ pub async fn migrate(settings: Settings) -> Result<()> {
 
 /// What a node holds before it serves.
 pub struct Node {
-    /// The way out.
-    pub http: Http,
     /// Where the outside reaches us.
     pub public_url: Url,
-    store: Store,
+    /// What it serves.
+    pub apps: Arc<Apps>,
+    /// The system of record.
+    pub store: Store,
     listener: TcpListener,
     name: String,
     /// Held while the process lives.
@@ -92,27 +94,37 @@ impl Node {
             guard.allow(&url.with_context(|| format!("allow_net: `{allowed}` is not host:port"))?);
         }
         let http = Http::new(guard).context("cannot set up TLS")?;
-        Ok(Self { http, public_url, store, listener, name: settings.node.clone(), _lock: lock })
+        let apps = Apps::load(store.clone(), http, public_url.clone()).await?;
+        Ok(Self { public_url, apps, store, listener, name: settings.node.clone(), _lock: lock })
+    }
+
+    /// Puts a document of the operator in force. It replaces what is there as a whole: the file is what is meant.
+    ///
+    /// # Errors
+    /// Every fault of it.
+    pub async fn apply(&self, document: Document) -> Result<()> {
+        let app = AppId::from(document.app.id.as_str());
+        let edit = |draft: Option<Draft>| {
+            let retired = draft.as_ref().map(|draft| draft.retired.clone()).unwrap_or_default();
+            let current = draft.map(|draft| draft.document);
+            let document = config::merge(current.as_ref(), document, true).map_err(Refused::Invalid)?;
+            Ok(Draft { document, retired })
+        };
+        let changed = self.apps.edit(&app, Origin::Operator, None, false, edit).await?;
+        if changed.new {
+            tracing::info!(%app, version = changed.version, "the file is in force now");
+        }
+        Ok(())
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what is in hand. `more` adds routes; `ready` is called once.
     ///
     /// # Errors
     /// When an app cannot be recorded or the listener fails.
-    pub async fn run(
-        self,
-        mut apps: Vec<Runtime>,
-        more: impl FnOnce(Router) -> Router,
-        ready: impl FnOnce(),
-    ) -> Result<()> {
-        for runtime in &mut apps {
-            // Inputs are stored with the version of the app that they were stepped under.
-            let doc = serde_json::to_string(&*runtime.app)?;
-            runtime.version = self.store.put_app(runtime.app.id.as_str(), &doc).await?;
-        }
+    pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce()) -> Result<()> {
         let engine = Engine::start(interline_engine::Settings {
             store: self.store,
-            apps,
+            apps: self.apps,
             public_url: self.public_url.clone(),
             node: self.name,
             hints: Arc::new(InProcess::default()),

@@ -12,6 +12,15 @@ use crate::error::Error;
 use crate::group::Failure;
 use crate::task;
 
+/// Whether a document was put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutApp {
+    /// It is in force.
+    Done(i64),
+    /// Another version is (`None`: there is no such app): nothing was written.
+    Conflict(Option<i64>),
+}
+
 struct New {
     app: String,
     prints: Vec<String>,
@@ -21,11 +30,23 @@ struct New {
 impl Store {
     /// Puts `doc` in force for the app and gives its version, from 1. The document is sealed at rest.
     pub async fn put_app(&self, app: &str, doc: &str) -> Result<i64, Error> {
-        let prints = self.seal().fingerprints(&place(app), doc)?;
-        let doc = self.seal().seal(&place(app), doc.as_bytes())?;
-        let new = Arc::new(New { app: app.to_owned(), prints, doc });
+        let new = Arc::new(self.new_version(app, doc)?);
         let call = task::call(move |connection| Box::pin(put(connection, new.clone())));
         self.lanes().task(app, "app", call).await
+    }
+
+    /// Puts `doc` in force as [`put_app`](Self::put_app) does, but only over the version `expected`; `None`: only if there
+    /// is no such app yet. After [`Error::Retry`] it may be in force, and a repeat then finds a conflict.
+    pub async fn put_app_if(&self, app: &str, expected: Option<i64>, doc: &str) -> Result<PutApp, Error> {
+        let new = Arc::new(self.new_version(app, doc)?);
+        let call = task::call(move |connection| Box::pin(put_if(connection, new.clone(), expected)));
+        self.lanes().task(app, "app", call).await
+    }
+
+    fn new_version(&self, app: &str, doc: &str) -> Result<New, Error> {
+        let prints = self.seal().fingerprints(&place(app), doc)?;
+        let doc = self.seal().seal(&place(app), doc.as_bytes())?;
+        Ok(New { app: app.to_owned(), prints, doc })
     }
 
     /// One version of the app's document.
@@ -59,7 +80,7 @@ impl Store {
 
 /// All versions of an app share a place: which of them a row is cannot be known before it is written. Swapping two
 /// versions of one app is therefore not noticed; swapping two apps is.
-fn place(app: &str) -> String {
+pub(crate) fn place(app: &str) -> String {
     format!("{app}|app_version|doc")
 }
 
@@ -77,6 +98,37 @@ async fn put(connection: &mut AnyConnection, new: Arc<New>) -> Result<i64, Failu
     .execute(connection)
     .await?;
     Ok(version)
+}
+
+/// The guard is a write of the app's row, and the first one: two nodes cannot both pass it.
+async fn put_if(
+    connection: &mut AnyConnection,
+    new: Arc<New>,
+    expected: Option<i64>,
+) -> Result<PutApp, Failure> {
+    let guard = match expected {
+        Some(expected) => {
+            sqlx::query("UPDATE app SET current = current WHERE app = $1 AND current = $2")
+                .bind(new.app.clone())
+                .bind(expected)
+                .execute(&mut *connection)
+                .await?
+        }
+        None => {
+            sqlx::query("INSERT INTO app (app, current) VALUES ($1, 0) ON CONFLICT DO NOTHING")
+                .bind(new.app.clone())
+                .execute(&mut *connection)
+                .await?
+        }
+    };
+    if guard.rows_affected() == 1 {
+        return put(connection, new).await.map(PutApp::Done);
+    }
+    let row = sqlx::query("SELECT current FROM app WHERE app = $1")
+        .bind(new.app.clone())
+        .fetch_optional(connection)
+        .await?;
+    Ok(PutApp::Conflict(row.map(|row| row.try_get("current")).transpose()?))
 }
 
 async fn known(connection: &mut AnyConnection, new: &New) -> Result<Option<i64>, Failure> {

@@ -28,6 +28,10 @@ pub struct Erased {
     pub participants: u64,
     /// Remote ids.
     pub remote_ids: u64,
+    /// Shared transcripts that were used or withdrawn.
+    pub shares: u64,
+    /// Their uses.
+    pub share_accesses: u64,
     /// Expired `once` rows.
     pub once: u64,
 }
@@ -40,6 +44,8 @@ impl Erased {
         self.inputs += other.inputs;
         self.participants += other.participants;
         self.remote_ids += other.remote_ids;
+        self.shares += other.shares;
+        self.share_accesses += other.share_accesses;
         self.once += other.once;
     }
 }
@@ -51,7 +57,7 @@ const BATCH: i64 = 100;
 
 impl Store {
     /// Deletes the customer and everything that was ever written about their conversations: entries, inputs, sessions,
-    /// remote ids. Afterwards an input that the outside repeats is new again.
+    /// remote ids, who saw the transcript. Afterwards an input that the outside repeats is new again.
     ///
     /// [`Error::Retry`] leaves it half done; call again.
     pub async fn erase_customer(&self, app: &str, customer: &str) -> Result<Erased, Error> {
@@ -126,7 +132,11 @@ impl Store {
             let which = which.clone();
             Box::pin(async move { delete_conversation(connection, &which.0, &which.1, due).await })
         });
-        self.lanes().conversation_task(key, call).await
+        match self.lanes().conversation_task(key, call).await {
+            // Another node wrote a row that refers to one of these, between the deletions.
+            Err(Error::Gone) => Err(Error::Retry("the conversation is being written to".to_owned())),
+            other => other,
+        }
     }
 
     async fn delete_customer(&self, app: &str, customer: &str) -> Result<u64, Error> {
@@ -166,42 +176,16 @@ async fn delete_conversation(
             return Ok(Erased::default());
         }
     }
+    let mut gone = async |sql: &'static str| delete(connection, sql, app, conversation).await;
+    // What refers to other rows goes before them.
     Ok(Erased {
-        inputs: delete(
-            connection,
-            "DELETE FROM inbox WHERE app = $1 AND conversation = $2",
-            app,
-            conversation,
-        )
-        .await?,
-        entries: delete(
-            connection,
-            "DELETE FROM entry WHERE app = $1 AND conversation = $2",
-            app,
-            conversation,
-        )
-        .await?,
-        remote_ids: delete(
-            connection,
-            "DELETE FROM remote_id WHERE app = $1 AND conversation = $2",
-            app,
-            conversation,
-        )
-        .await?,
-        participants: delete(
-            connection,
-            "DELETE FROM participant WHERE app = $1 AND conversation = $2",
-            app,
-            conversation,
-        )
-        .await?,
-        conversations: delete(
-            connection,
-            "DELETE FROM conversation WHERE app = $1 AND id = $2",
-            app,
-            conversation,
-        )
-        .await?,
+        inputs: gone("DELETE FROM inbox WHERE app = $1 AND conversation = $2").await?,
+        entries: gone("DELETE FROM entry WHERE app = $1 AND conversation = $2").await?,
+        remote_ids: gone("DELETE FROM remote_id WHERE app = $1 AND conversation = $2").await?,
+        share_accesses: gone("DELETE FROM share_access WHERE app = $1 AND conversation = $2").await?,
+        shares: gone("DELETE FROM share WHERE app = $1 AND conversation = $2").await?,
+        participants: gone("DELETE FROM participant WHERE app = $1 AND conversation = $2").await?,
+        conversations: gone("DELETE FROM conversation WHERE app = $1 AND id = $2").await?,
         customers: 0,
         once: 0,
     })

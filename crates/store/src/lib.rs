@@ -22,8 +22,9 @@
 //! | What is written together? | `unit.rs` |
 //! | How is a group written, when is it given up? | `group.rs`, `rows.rs` |
 //! | Who writes when, what if the database goes away? | `writer.rs`, `task.rs` |
-//! | What can be read? | `read.rs`, `customer.rs`, `app.rs` |
-//! | How are secrets kept? | `seal.rs` |
+//! | What can be read? | `read.rs`, `customer.rs`, `app.rs`; page by page: `list.rs` |
+//! | Who may call the API, who saw a transcript? | `keys.rs`, `share.rs` |
+//! | How are secrets kept, how does a key leave? | `seal.rs`, `rekey.rs` |
 //! | How is something forgotten? | `erase.rs` |
 //! | What do the tables look like? | `migrations/`, `schema.rs` |
 //! | What differs between the databases? | `db.rs` |
@@ -35,26 +36,35 @@ mod db;
 mod erase;
 mod error;
 mod group;
+mod keys;
+mod list;
 mod node;
 mod once;
 mod read;
+mod rekey;
 mod rows;
 mod schema;
 mod seal;
+mod share;
 mod task;
 mod unit;
 mod writer;
 
 use std::sync::Arc;
 
+pub use app::PutApp;
 pub use customer::CustomerRow;
 pub use db::Dialect;
 pub use erase::Erased;
 pub use error::{Error, OpenError};
+pub use keys::KeyRow;
+pub use list::{CustomerFound, Failing, Filter, Summary};
 pub use once::Once;
 pub use read::{Counts, Due, Loaded};
+pub use rekey::Rekeyed;
 pub use schema::known_version;
 pub use seal::{KeyError, KeyRing, SealError, Sealer};
+pub use share::{Access, AccessRow, Redeemed, ShareRow};
 pub use unit::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
 
 /// What [`Store::open`] needs.

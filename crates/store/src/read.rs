@@ -7,9 +7,9 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::Store;
 use crate::error::Error;
 use crate::unit::{EntryRow, Inbox, ParticipantRow, session_place};
-use crate::{Sealer, Store};
 
 /// A conversation with its participants, as of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,10 @@ impl Store {
         };
         for row in &rows {
             if let Some(no) = row.try_get::<Option<i64>, _>("no")? {
-                loaded.participants.push(participant(row, no, self.seal(), app, conversation)?);
+                let sealed: Option<String> = row.try_get("session")?;
+                let open =
+                    |sealed: String| self.seal().open_text(&session_place(app, conversation, no), &sealed);
+                loaded.participants.push(participant(row, no, sealed.map(open).transpose()?)?);
             }
         }
         Ok(Some(loaded))
@@ -329,16 +332,8 @@ fn entry(row: &AnyRow) -> Result<EntryRow, Error> {
     Ok(EntryRow { seq: row.try_get("seq")?, at: row.try_get("at")?, doc: row.try_get("doc")? })
 }
 
-fn participant(
-    row: &AnyRow,
-    no: i64,
-    sealer: &Sealer,
-    app: &str,
-    conversation: &str,
-) -> Result<ParticipantRow, Error> {
-    let sealed: Option<String> = row.try_get("session")?;
-    let session =
-        sealed.map(|sealed| sealer.open_text(&session_place(app, conversation, no), &sealed)).transpose()?;
+/// A participant from its columns; its session was opened by the caller, or left alone.
+pub(crate) fn participant(row: &AnyRow, no: i64, session: Option<String>) -> Result<ParticipantRow, Error> {
     Ok(ParticipantRow {
         no,
         integration: row.try_get("integration")?,

@@ -106,15 +106,12 @@ impl Statement {
     }
 
     fn values<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> Result<AnyArguments, sqlx::Error> {
-        let mut values = Values { arguments: AnyArguments::default(), failed: None };
+        let mut values = Values::default();
         values.arguments.reserve(rows.len() * self.columns.len(), 0);
         for row in rows {
             bind(row, &mut values);
         }
-        match values.failed {
-            Some(error) => Err(sqlx::Error::Encode(error)),
-            None => Ok(values.arguments),
-        }
+        values.finish()
     }
 }
 
@@ -135,6 +132,7 @@ fn chunks<R>(mut rows: &[R], largest: usize) -> impl Iterator<Item = (&[R], usiz
 /// Takes the values of rows, in the order of the columns.
 ///
 /// Text is always handed over as `String`: the SQLite side of the `Any` driver panics on an `Arc<str>` (sqlx 0.9.0).
+#[derive(Default)]
 pub(crate) struct Values {
     arguments: AnyArguments,
     failed: Option<sqlx::error::BoxDynError>,
@@ -159,6 +157,14 @@ impl Values {
     pub(crate) fn number_or_null(&mut self, value: Option<i64>) -> &mut Self {
         let added = self.arguments.add(value);
         self.note(added)
+    }
+
+    /// What the statement takes.
+    pub(crate) fn finish(self) -> Result<AnyArguments, sqlx::Error> {
+        match self.failed {
+            Some(error) => Err(sqlx::Error::Encode(error)),
+            None => Ok(self.arguments),
+        }
     }
 
     fn note(&mut self, added: Result<(), sqlx::error::BoxDynError>) -> &mut Self {

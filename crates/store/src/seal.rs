@@ -11,6 +11,9 @@
 //! nonces of GCM may be used about 2³² times under one key (NIST SP 800-38D, 8.3), and session documents are sealed at
 //! every delivery; at 10,000 a second one key would be used up in five days.
 //!
+//! A code (`mac`) for something that leaves the house and comes back, such as a link, has a key of its own for each
+//! purpose, derived from the ring's in the same way.
+//!
 //! The ring holds the newest key first. Everything is sealed with the newest; every key opens what it sealed.
 
 use std::fmt;
@@ -23,10 +26,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
+const MAC_BYTES: usize = 32;
+/// A shorter code would be guessed too soon.
+const MAC_SHORTEST: usize = 16;
 
 /// Why a value could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -217,6 +224,39 @@ impl Sealer {
             .map_err(|_| SealError::Forged(key.id.clone()))
     }
 
+    /// A code over `bytes` that nobody can make without the newest key, for one `purpose`.
+    pub fn mac(&self, purpose: &str, bytes: &[u8]) -> Result<[u8; MAC_BYTES], SealError> {
+        mac(self.ring.keys.first().ok_or(SealError::Failed)?, purpose, bytes)
+    }
+
+    /// The codes under each key, newest first.
+    pub fn macs(&self, purpose: &str, bytes: &[u8]) -> Result<Vec<[u8; MAC_BYTES]>, SealError> {
+        self.ring.keys.iter().map(|key| mac(key, purpose, bytes)).collect()
+    }
+
+    /// Whether `given` is the code over `bytes` under any key of the ring, whole or its first 16 bytes or more. Takes the
+    /// same time for every wrong code of one length.
+    pub fn verify_mac(&self, purpose: &str, bytes: &[u8], given: &[u8]) -> bool {
+        if given.len() < MAC_SHORTEST || given.len() > MAC_BYTES {
+            return false;
+        }
+        let Ok(macs) = self.macs(purpose, bytes) else { return false };
+        let same =
+            |mac: &[u8; MAC_BYTES]| mac.get(..given.len()).map_or(Choice::from(0), |mac| mac.ct_eq(given));
+        macs.iter().fold(Choice::from(0), |found, mac| found | same(mac)).into()
+    }
+
+    /// Whether the newest key sealed this.
+    pub(crate) fn is_newest(&self, sealed: &str) -> bool {
+        sealed.strip_prefix("v1.").is_some_and(|rest| self.is_newest_print(rest))
+    }
+
+    /// Whether the newest key made this fingerprint.
+    pub(crate) fn is_newest_print(&self, print: &str) -> bool {
+        let newest = self.ring.keys.first().map(|key| key.id.as_str());
+        print.split_once('.').map(|(id, _)| id) == newest
+    }
+
     /// Opens a value that must be text.
     pub(crate) fn open_text(&self, aad: &str, sealed: &str) -> Result<String, SealError> {
         String::from_utf8(self.open(aad, sealed)?).map_err(|_| SealError::Malformed)
@@ -237,6 +277,15 @@ impl Sealer {
 fn cipher(key: &Key, aad: &str) -> Result<Aes256Gcm, SealError> {
     let row_key = derive(key, "interline seal v1", &[aad.as_bytes()])?;
     Aes256Gcm::new_from_slice(row_key.as_ref()).map_err(|_| SealError::Failed)
+}
+
+/// In two steps, so that no purpose can be continued by the bytes of another.
+fn mac(key: &Key, purpose: &str, bytes: &[u8]) -> Result<[u8; MAC_BYTES], SealError> {
+    let own = derive(key, "interline mac v1", &[purpose.as_bytes()])?;
+    let mut mac =
+        <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(own.as_ref()).map_err(|_| SealError::Failed)?;
+    mac.update(bytes);
+    Ok(mac.finalize().into_bytes().into())
 }
 
 fn derive(key: &Key, purpose: &str, parts: &[&[u8]]) -> Result<Zeroizing<[u8; KEY_BYTES]>, SealError> {

@@ -109,6 +109,7 @@ impl AgentSystem for Integration {
             drain_ms: MANIFEST.drain_ms,
             opening_ms: Some(self.settings.opening_ms),
             intercepts,
+            retired: false,
         }
     }
 

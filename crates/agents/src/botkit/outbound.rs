@@ -20,8 +20,8 @@ use serde_json::Value;
 use super::answer::Purpose;
 use super::settings::Subscription;
 use super::wire::{
-    BotInfo, Channel, ChannelInfos, ContactCenter, Context, Empty, Event, EventInfo, Handle, HistoryEntry,
-    Identity, MessageObject, MetaTags, Opts, Session, Urls, UserContext,
+    BotInfo, BotUserSession, Channel, ChannelInfos, ContactCenter, Context, Empty, Event, EventInfo, Handle,
+    HistoryEntry, Identity, MessageObject, MetaTags, Opts, Session, Urls, UserContext,
 };
 use super::{Integration, bug};
 
@@ -232,7 +232,7 @@ impl Integration {
                     custom_data: Empty {},
                 },
                 user_session: Empty {},
-                bot_user_session: Empty {},
+                bot_user_session: BotUserSession { transcript_url: item.transcript.clone() },
                 opts: Opts { user_id: customer.id.user_id(), stream_id: bot },
             },
         }
@@ -266,7 +266,7 @@ fn history(before: &[Entry], now: i64) -> Vec<HistoryEntry> {
         let kind = match entry.by {
             Speaker::Customer => "userMessage",
             Speaker::Agent { .. } => "agentMessage",
-            Speaker::Bot | Speaker::System => "botMessage",
+            Speaker::Bot | Speaker::Operator { .. } | Speaker::System => "botMessage",
         };
         let message = entry.text()?.text.clone();
         Some(HistoryEntry::Said { kind, message, timestamp: entry.at.0 })

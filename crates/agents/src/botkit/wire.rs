@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
 /// The claims of a token, in both directions. Times in seconds; BotKit writes `exp` as a fraction.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -132,9 +133,18 @@ pub(super) struct Session {
     pub bot_context: Empty,
     pub user_context: UserContext,
     pub user_session: Empty,
-    pub bot_user_session: Empty,
+    pub bot_user_session: BotUserSession,
     #[serde(rename = "opts")]
     pub opts: Opts,
+}
+
+/// Bot files read it as `payload.context.session.BotUserSession`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BotUserSession {
+    /// At a transfer: where the agent can read what was said before. Ours, not the vendor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcript_url: Option<Url>,
 }
 
 #[derive(Debug, Serialize)]

@@ -4,7 +4,7 @@
 //! so on): both are sent, and each ignores the other's. A frame of type `events` always has a `message`: the agent
 //! plug-in of 10.x reads it without a guard.
 
-use interline_connector::channel::{Line, Mark};
+use interline_connector::channel::{Line, Mark, Phase};
 use interline_core::conversation::entry::Text;
 use interline_core::{Body, Speaker};
 use serde_json::{Map, Value, json};
@@ -31,8 +31,10 @@ pub(super) fn line(view: View<'_>, line: &Line) -> Vec<Value> {
     match &line.entry.body {
         Body::Text(text) => vec![match &line.entry.by {
             Speaker::Customer => user_message(view, line, text),
-            Speaker::Agent { name } => from_agent(view, line, text, name.as_deref()),
-            Speaker::Bot | Speaker::System => response(view, line, text),
+            Speaker::Agent { name } => from_person(view, line, text, name.as_deref()),
+            // A person of ours with a name is shown as the agent is; one without speaks in the bot's name.
+            Speaker::Operator { name: Some(name) } => from_person(view, line, text, Some(name)),
+            Speaker::Bot | Speaker::Operator { name: None } | Speaker::System => response(view, line, text),
         }],
         Body::Queued { position } if !view.queued.is_empty() => {
             let text = view.queued.replace("{position}", &position.to_string());
@@ -94,6 +96,34 @@ pub(super) fn receipt(view: View<'_>, client_id: &Value, mark: Mark) -> Value {
         "type": "events", "from": "bot", "botInfo": bot_info(view),
         "message": { "type": kind, "clientMessageId": client_id },
     })
+}
+
+/// Who the customer talks to, for our own widget. With the bot's name and picture, because it comes first.
+pub(super) fn phase(view: View<'_>, phase: &Phase) -> Value {
+    let mut frame = json!({ "type": "phase", "from": "bot", "botInfo": bot_info(view), "icon": view.icon });
+    frame["phase"] = match phase {
+        Phase::Closed => "closed",
+        Phase::Bot => "bot",
+        Phase::Waiting { position } => {
+            if let Some(position) = position {
+                frame["position"] = (*position).into();
+            }
+            "waiting"
+        }
+        Phase::Agent { name } => {
+            if let Some(name) = name {
+                frame["agent"] = name.as_str().into();
+            }
+            "agent"
+        }
+    }
+    .into();
+    frame
+}
+
+/// A frame of our own widget that was not accepted. `again`: the same one may be accepted later.
+pub(super) fn refused(reply_to: &Value, text: &str, again: bool) -> Value {
+    json!({ "ok": false, "replyto": reply_to, "message": text, "again": again, "type": "refused" })
 }
 
 /// A text to the user that is no line of the log.
@@ -194,7 +224,7 @@ fn response(view: View<'_>, line: &Line, text: &Text) -> Value {
     frame.into()
 }
 
-fn from_agent(view: View<'_>, line: &Line, text: &Text, name: Option<&str>) -> Value {
+fn from_person(view: View<'_>, line: &Line, text: &Text, name: Option<&str>) -> Value {
     let mut frame = response(view, line, text);
     if text.rich.as_ref().and_then(template).is_none() {
         let payload = json!({ "template_type": "live_agent", "text": shown(&text.text) });

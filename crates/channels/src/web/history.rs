@@ -145,7 +145,8 @@ fn message(bot: &str, line: &Line) -> Option<Value> {
     let (first, last) = match &line.entry.by {
         Speaker::Customer => ("", ""),
         Speaker::Agent { name } => frames_down::names(name.as_deref()),
-        Speaker::Bot | Speaker::System => (bot, ""),
+        Speaker::Operator { name: Some(name) } => frames_down::names(Some(name)),
+        Speaker::Bot | Speaker::Operator { name: None } | Speaker::System => (bot, ""),
     };
     let incoming = line.entry.by == Speaker::Customer;
     let mut message = json!({
@@ -160,7 +161,7 @@ fn message(bot: &str, line: &Line) -> Option<Value> {
         "chnl": "rtm",
         "channels": [{ "type": "rtm" }],
     });
-    if let Speaker::Agent { .. } = line.entry.by {
+    if let Speaker::Agent { .. } | Speaker::Operator { name: Some(_) } = line.entry.by {
         message["author"]["type"] = "AGENT".into();
     }
     if incoming && let Some(stored) = &text.client_id {

@@ -18,11 +18,14 @@
 //! | `pass.rs` | what the sealed tokens say, and who is let in with one |
 //! | `start.rs`, `theme.rs`, `history.rs` | the other HTTP calls |
 //! | `socket.rs` | one socket: the loop |
+//! | `begins.rs`, `progress.rs` | where a socket begins in the log |
 //! | `frames_up.rs`, `frames_down.rs` | the frames, pure |
 //! | `sent.rs` | which lines in the log this socket sent |
 //! | `ids.rs`, `pace.rs`, `cors.rs`, `refused.rs` | message ids, rates, origins, errors |
-//! | `demo/` | a plain chat page that speaks this protocol |
+//! | `widget.rs` | our own chat window, as a script for any page |
+//! | `demo/` | a sample shop with that window on it |
 
+mod begins;
 mod cors;
 mod demo;
 mod frames_down;
@@ -39,6 +42,7 @@ mod sent;
 mod socket;
 mod start;
 mod theme;
+mod widget;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,7 +151,7 @@ impl Default for Timing {
     }
 }
 
-/// The routes of this channel: `/api`, `/api/1.1` and `/rtm/bot`, for all apps of the host.
+/// The routes of this channel: `/api`, `/api/1.1`, `/rtm/bot` and `/widget.js`, for all apps of the host.
 pub fn router(host: Arc<dyn Host>) -> axum::Router {
     router_with(host, Timing::default())
 }
@@ -166,6 +170,7 @@ pub fn router_with(host: Arc<dyn Host>, timing: Timing) -> axum::Router {
         .nest("/api", api.clone())
         .nest("/api/1.1", api)
         .route("/rtm/bot", get(socket::open))
+        .route("/widget.js", get(widget::script))
         .with_state(Arc::new(Web {
             host,
             timing,

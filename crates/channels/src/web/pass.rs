@@ -39,10 +39,30 @@ pub(super) struct Pass {
     pub until: i64,
 }
 
+/// Which client a socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Client {
+    /// The vendor's, or anybody else's.
+    #[default]
+    Published,
+    /// Our own widget: it is told more, and in structure (README.md, "The widget").
+    Interline,
+}
+
+impl Client {
+    /// What a client calls itself when it asks for a socket.
+    pub fn named(name: Option<&str>) -> Self {
+        if name == Some("interline") { Self::Interline } else { Self::Published }
+    }
+}
+
 /// A ticket for one socket.
 #[derive(Debug, Serialize, Deserialize)]
 struct Ticket {
     pass: Pass,
+    #[serde(default)]
+    client: Client,
     once: Uuid,
     until: i64,
 }
@@ -74,9 +94,9 @@ impl Pass {
     }
 
     /// The ticket for one socket.
-    pub fn ticket(&self, host: &dyn Host) -> String {
+    pub fn ticket(&self, host: &dyn Host, client: Client) -> String {
         let until = host.now_ms().saturating_add(SOCKET_MS);
-        host.seal(SOCKET, &text(&Ticket { pass: self.clone(), once: Uuid::new_v4(), until }))
+        host.seal(SOCKET, &text(&Ticket { pass: self.clone(), client, once: Uuid::new_v4(), until }))
     }
 }
 
@@ -100,18 +120,19 @@ impl Web {
         self.guest(pass, headers)
     }
 
-    /// Lets in who shows a ticket, once.
-    pub async fn redeem(&self, ticket: &str, headers: &HeaderMap) -> Result<Guest, Refused> {
+    /// Lets in who shows a ticket, once; and says for which client it was made.
+    pub async fn redeem(&self, ticket: &str, headers: &HeaderMap) -> Result<(Guest, Client), Refused> {
         let ticket = self
             .host
             .unseal(SOCKET, ticket)
             .and_then(|plain| serde_json::from_str::<Ticket>(&plain).ok())
             .filter(|ticket| ticket.until > self.host.now_ms())
             .ok_or_else(|| Refused::unauthorized("the socket address is not valid any more"))?;
+        let client = ticket.client;
         let guest = self.guest(ticket.pass, headers)?;
         let once = ticket.once.simple().to_string();
         match self.host.first_use(&guest.app.id, SOCKET, &once, 2 * SOCKET_MS).await? {
-            None => Ok(guest),
+            None => Ok((guest, client)),
             Some(_) => Err(Refused::unauthorized("the socket address was used already")),
         }
     }

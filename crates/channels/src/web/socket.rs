@@ -6,8 +6,8 @@
 //!   pong ──► Host::mark(delivered): what was sent before that ping has arrived
 //! ```
 //!
-//! The log is the buffer: a socket that cannot keep up is closed, and the client's reconnect goes on where
-//! this login was proven to have got (`progress.rs`). Nothing is said to be accepted (acked) before it is durable.
+//! The log is the buffer: a socket that cannot keep up is closed, and the client's reconnect goes on where it was
+//! (`begins.rs`). Nothing is said to be accepted (acked) before it is durable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::HeaderMap;
-use interline_connector::channel::{HeardAs, Hint, Mark, Place, Said, What};
+use interline_connector::channel::{HeardAs, Hint, Mark, Phase, Place, Said, What};
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::state::Customer;
 use interline_core::{ConversationId, Seq};
@@ -29,10 +29,10 @@ use tokio_tungstenite::tungstenite;
 use super::frames_down::{self, View};
 use super::frames_up::{self, Ack, Up};
 use super::pace::Pace;
-use super::pass::Guest;
+use super::pass::{Client, Guest};
 use super::refused::Refused;
 use super::sent::Sent;
-use super::{Web, ids, pass};
+use super::{Web, begins, ids, pass};
 
 /// Lines read at once.
 const BATCH: usize = 50;
@@ -45,7 +45,7 @@ const FRAMES: (f64, u32) = (5_000.0, 10_000);
 const BUFFER: usize = 4 * 1024;
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// `GET rtm/bot?sid=…[&isReconnect=true]`
+/// `GET rtm/bot?sid=…[&isReconnect=true][&after=ms-…]`
 pub(super) async fn open(
     State(web): State<Arc<Web>>,
     Query(query): Query<Vec<(String, String)>>,
@@ -53,12 +53,14 @@ pub(super) async fn open(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refused> {
     let given = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
-    let guest = web.redeem(given("sid").unwrap_or_default(), &headers).await?;
+    let (guest, client) = web.redeem(given("sid").unwrap_or_default(), &headers).await?;
     let reconnect = given("isReconnect") == Some("true") || given("ConnectionMode") == Some("Reconnect");
+    let after = given("after").filter(|_| client == Client::Interline).and_then(ids::parse);
     // Also remembered across a restart, after which every tab that was open reconnects.
     let login = guest.pass.session.as_str();
     let first = web.host.first_use(&guest.app.id, "web login", login, pass::ACCESS_MS).await?.is_none();
-    let open = web.logins.open(&guest.pass, first && reconnect, web.host.now_ms());
+    let anew = first && reconnect && client == Client::Published;
+    let open = web.logins.open(&guest.pass, anew, web.host.now_ms());
     let customer = web.host.customer(&guest.app.id, &guest.pass.channel, &guest.pass.address).await?;
     // A frame somewhat too large is read, so that its sender learns why it is turned away.
     let largest = guest.settings.limits.frame_bytes.saturating_mul(4);
@@ -68,7 +70,7 @@ pub(super) async fn open(
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .on_upgrade(async move |socket| {
-            Session::new(web, guest, customer, socket).run(reconnect).await;
+            Session::new(web, guest, client, customer, socket).run(reconnect, after).await;
             drop(open);
         }))
 }
@@ -89,6 +91,7 @@ type Sofar<T> = Result<T, Over>;
 struct Session {
     web: Arc<Web>,
     guest: Guest,
+    client: Client,
     customer: Customer,
     socket: WebSocket,
     /// How far the client was told.
@@ -96,6 +99,8 @@ struct Session {
     /// What is read was in the log before this socket.
     backlog: bool,
     sent: Sent,
+    /// Whom the widget was told that the customer talks to.
+    phase: Option<Phase>,
     /// The newest line that was sent.
     newest: Option<(ConversationId, Seq)>,
     /// Pings not answered yet, and what each one's pong proves.
@@ -109,7 +114,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(web: Arc<Web>, guest: Guest, customer: Customer, socket: WebSocket) -> Self {
+    fn new(web: Arc<Web>, guest: Guest, client: Client, customer: Customer, socket: WebSocket) -> Self {
         let now = Instant::now();
         let limits = guest.settings.limits;
         Self {
@@ -118,8 +123,10 @@ impl Session {
             frames_pace: Pace::new(FRAMES.0, FRAMES.1, now),
             web,
             guest,
+            client,
             customer,
             socket,
+            phase: None,
             place: Place::default(),
             backlog: true,
             newest: None,
@@ -131,10 +138,10 @@ impl Session {
         }
     }
 
-    async fn run(mut self, reconnect: bool) {
+    async fn run(mut self, reconnect: bool, after: Option<(ConversationId, Seq)>) {
         let (app, customer) = (self.guest.app.id.clone(), self.customer.id.clone());
         tracing::debug!(%app, %customer, reconnect, "socket open");
-        let over = match self.talk(reconnect).await {
+        let over = match self.talk(reconnect, after).await {
             Ok(()) => Over::Gone("closed by the client"),
             Err(over) => over,
         };
@@ -149,23 +156,22 @@ impl Session {
     }
 
     /// Runs until the socket is over.
-    async fn talk(&mut self, reconnect: bool) -> Sofar<()> {
+    async fn talk(&mut self, reconnect: bool, after: Option<(ConversationId, Seq)>) -> Sofar<()> {
         let host = Arc::clone(&self.web.host);
         let app = self.guest.app.id.clone();
         // Watched first: nothing falls between the place and the first hint.
         let mut hints = host.watch(&app, &self.customer);
         let login = self.guest.pass.session.as_str();
-        let known = reconnect.then(|| self.web.progress.of(login, host.now_ms())).flatten();
-        self.place = match known {
-            Some(place) => place,
-            None => host.place(&app, &self.customer, reconnect).await.map_err(|_| BUSY)?,
-        };
+        self.place = begins::place(&self.web, &self.guest, &self.customer, reconnect, after)
+            .await
+            .map_err(|_| BUSY)?;
         if !reconnect {
             // What comes from here on, this tab must get, also if it is cut off before the first line.
             self.web.progress.reached(login, self.place.clone(), host.now_ms());
             let connected = Said { external_id: None, what: What::Connected };
             host.hear(&app, &self.customer, connected).await.map_err(|_| BUSY)?;
-            if host.agent_present(&app, &self.customer).await.map_err(|_| BUSY)? {
+            let phase = host.phase(&app, &self.customer).await.map_err(|_| BUSY)?;
+            if self.client == Client::Published && matches!(phase, Phase::Agent { .. }) {
                 for frame in frames_down::agent_is_here(self.view()) {
                     self.send(&frame).await?;
                 }
@@ -236,13 +242,33 @@ impl Session {
                 }
                 Ok(false)
             }
+            Ok(Hint::Erased) => Err(Over::Close(1008, "this login is over")),
             Err(RecvError::Closed) => Err(RESTART),
         }
     }
 
-    /// Sends what the log has behind this socket's place.
+    /// Tells what is new: the lines, and then, to the widget, whom the customer talks to.
     async fn tell_news(&mut self) -> Sofar<()> {
         self.read_at = None;
+        if self.client == Client::Published {
+            return self.tell_lines().await;
+        }
+        // Asked before the lines are read: what led to it is among them, so it never comes too early.
+        let phase = self.web.host.phase(&self.guest.app.id, &self.customer).await;
+        self.tell_lines().await?;
+        match phase {
+            Err(_) => self.read_at = Some(Instant::now() + READ_AGAIN),
+            Ok(phase) if self.read_at.is_none() && self.phase.as_ref() != Some(&phase) => {
+                self.send(&frames_down::phase(self.view(), &phase)).await?;
+                self.phase = Some(phase);
+            }
+            Ok(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Sends what the log has behind this socket's place.
+    async fn tell_lines(&mut self) -> Sofar<()> {
         let host = Arc::clone(&self.web.host);
         loop {
             let Ok(lines) = host.read(&self.guest.app.id, &self.customer, &mut self.place, BATCH).await
@@ -256,7 +282,8 @@ impl Session {
                 let own = line.entry.text().is_some_and(|text| {
                     line.entry.by == interline_core::Speaker::Customer && self.sent.is_own(text, self.backlog)
                 });
-                if !own {
+                // The widget learns from its own lines where they are in the log.
+                if !own || self.client == Client::Interline {
                     for frame in frames_down::line(self.view(), line) {
                         self.send(&frame).await?;
                         told = true;
@@ -316,7 +343,7 @@ impl Session {
                 // Ids are clocks: a line of the same millisecond is another thing.
                 let external_id = id.map(|id| format!("end:{id}"));
                 let said = Said { external_id, what: What::Ends(scope) };
-                if self.tell_host(said).await?.is_some() {
+                if self.tell_host(said, &reply_to).await?.is_some() {
                     self.ack(Some(reply_to)).await?;
                 }
                 Ok(())
@@ -345,12 +372,12 @@ impl Session {
         let most = self.guest.settings.limits.text_bytes;
         if text.len() > most {
             let told = self.guest.settings.texts.too_long.replace("{bytes}", &most.to_string());
-            return self.tell_aside(&told).await;
+            return self.refuse(reply_to, &told, false).await;
         }
         let name = id.clone().unwrap_or_else(ids::nameless);
         let client_id = Some(self.sent.add(&name, quoted));
         let said = Said { external_id: id, what: What::Text(Text { text, rich: None, client_id }) };
-        match self.tell_host(said).await? {
+        match self.tell_host(said, reply_to).await? {
             Some(_) => self.ack(Some(reply_to.clone())).await,
             None => {
                 self.sent.forget(&name);
@@ -360,19 +387,23 @@ impl Session {
     }
 
     /// Passes something on. None: it was not accepted, and the user was told.
-    async fn tell_host(&mut self, said: Said) -> Sofar<Option<HeardAs>> {
+    async fn tell_host(&mut self, said: Said, reply_to: &Value) -> Sofar<Option<HeardAs>> {
         match self.web.host.hear(&self.guest.app.id, &self.customer, said).await {
             Ok(heard) => Ok(Some(heard)),
             Err(reason) => {
                 let told = self.guest.settings.texts.not_accepted.replace("{reason}", &reason.0);
-                self.tell_aside(&told).await?;
+                self.refuse(reply_to, &told, true).await?;
                 Ok(None)
             }
         }
     }
 
-    async fn tell_aside(&mut self, text: &str) -> Sofar<()> {
-        let frame = frames_down::aside(self.view(), text, self.web.host.now_ms());
+    /// Something was not accepted. The published client knows no frame for it: the bot says so.
+    async fn refuse(&mut self, reply_to: &Value, text: &str, again: bool) -> Sofar<()> {
+        let frame = match self.client {
+            Client::Published => frames_down::aside(self.view(), text, self.web.host.now_ms()),
+            Client::Interline => frames_down::refused(reply_to, text, again),
+        };
         self.send(&frame).await
     }
 
@@ -454,7 +485,10 @@ impl Session {
             app: self.guest.app.id.as_str(),
             bot: &self.guest.app.name,
             icon: self.guest.settings.icon.as_ref().map_or("", url::Url::as_str),
-            queued: &self.guest.settings.texts.queued,
+            queued: match self.client {
+                Client::Published => &self.guest.settings.texts.queued,
+                Client::Interline => "",
+            },
         }
     }
 }

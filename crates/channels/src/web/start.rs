@@ -9,6 +9,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::Web;
+use super::pass::Client;
 use super::refused::Refused;
 
 pub(super) async fn start(
@@ -18,7 +19,9 @@ pub(super) async fn start(
 ) -> Result<Json<Value>, Refused> {
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let guest = web.admit(&headers, asked["botInfo"]["taskBotId"].as_str()).await?;
-    if web.logins.is_left_over(&guest.pass, web.host.now_ms()) {
+    let client = Client::named(asked["client"].as_str());
+    // Our own widget leaves no connection behind.
+    if client == Client::Published && web.logins.is_left_over(&guest.pass, web.host.now_ms()) {
         return Err(Refused::token_expired());
     }
     let mut url = web.host.public_url().clone();
@@ -27,6 +30,6 @@ pub(super) async fn start(
     url.set_scheme(scheme).map_err(|()| Refused::bad("the server's public address is not http or https"))?;
     url.set_path("/rtm/bot");
     // The client appends `&isReconnect=true` blindly, so there must be a `?`.
-    url.query_pairs_mut().clear().append_pair("sid", &guest.pass.ticket(web.host.as_ref()));
+    url.query_pairs_mut().clear().append_pair("sid", &guest.pass.ticket(web.host.as_ref(), client));
     Ok(Json(json!({ "url": url.as_str() })))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use interline_connector::channel::{
-    ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Place, Said, Unavailable, What,
+    ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
 };
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::input::Scope;
@@ -39,8 +39,8 @@ pub struct Inner {
     pub typing: Vec<bool>,
     pub ends: Vec<Scope>,
     pub said: Vec<String>,
-    /// A human agent is there.
-    pub agent: bool,
+    /// Whom the customers talk to. None: the bot, in an open conversation.
+    pub phase: Option<Phase>,
 }
 
 struct Person {
@@ -148,6 +148,12 @@ impl FakeHost {
 
     pub fn agent(&self, user: &str, text: &str) {
         self.push(user, Speaker::Agent { name: Some("Ann B".into()) }, Body::Text(Text::plain(text)));
+    }
+
+    /// The customers talk to somebody else now.
+    pub fn enter(&self, user: &str, phase: Phase) {
+        self.inner().phase = Some(phase);
+        self.hint(user, Hint::Entries);
     }
 
     pub fn hint(&self, user: &str, hint: Hint) {
@@ -348,8 +354,15 @@ impl Host for FakeHost {
         self.inner().typing.push(on);
     }
 
-    async fn agent_present(&self, _: &AppId, _: &Customer) -> Result<bool, Unavailable> {
-        Ok(self.inner().agent)
+    async fn phase(&self, _: &AppId, customer: &Customer) -> Result<Phase, Unavailable> {
+        self.reachable()?;
+        let inner = self.inner();
+        let open = inner.people.get(&customer.address).is_some_and(|person| person.open.is_some());
+        Ok(match &inner.phase {
+            _ if !open => Phase::Closed,
+            Some(phase) => phase.clone(),
+            None => Phase::Bot,
+        })
     }
 
     async fn stopping(&self) {

@@ -91,6 +91,14 @@ impl World {
         answer["url"].as_str().expect("a url").to_owned()
     }
 
+    /// A socket address for our own widget.
+    pub async fn widget_url(&self, token: &str) -> String {
+        let body = json!({ "botInfo": { "taskBotId": APP_A }, "client": "interline" });
+        let (status, answer) = self.post("/api/rtm/start", Some(token), &body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["url"].as_str().expect("a url").to_owned()
+    }
+
     pub async fn connect(&self, token: &str) -> Client {
         Client::open(&self.socket_url(token).await).await
     }

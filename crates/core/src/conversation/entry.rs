@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::input::OperatorAct;
 use crate::transfer::reason::{Failure, Outcome};
 use crate::transfer::target::Target;
 use crate::{Epoch, ParticipantNo, Seq, Time, TransferNo};
@@ -40,6 +41,12 @@ pub enum Speaker {
     /// A human agent, with the name if the agent system tells it.
     Agent {
         /// As the agent system shows it to customers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// An operator of ours, by the API, with the name that was given for the customer to see.
+    Operator {
+        /// As shown to customers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
@@ -186,6 +193,13 @@ pub enum Note {
         participant: ParticipantNo,
         /// The last error.
         code: String,
+    },
+    /// An operator did something, or tried to.
+    Operator {
+        /// Who: the name of the key.
+        by: String,
+        /// What.
+        act: OperatorAct,
     },
     /// A participant's session at its vendor is gone.
     Gone {

@@ -5,9 +5,9 @@
 
 use super::classify::{Call, Meaning, classify};
 use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
-use super::input::{AgentEvent, DeliveryResult, Scope};
+use super::input::{AgentEvent, Scope};
 use super::request_id::RequestId;
-use super::state::Owner;
+use super::state::{Owner, brief};
 use super::step::Work;
 use crate::app::AgentSystem;
 use crate::flow::NodeId;
@@ -78,6 +78,8 @@ impl Work<'_> {
             tried: 0,
             rung: None,
             talked: false,
+            agent: None,
+            position: None,
             closing: None,
             for_bot: Vec::new(),
         });
@@ -101,11 +103,20 @@ impl Work<'_> {
     /// Opens the next rung. False when there is none.
     fn open_next_rung(&mut self) -> bool {
         let Some(transfer) = self.state.transfer.as_mut() else { return false };
+        // What was deleted since the ladder was made is left out.
+        transfer.ladder.retain(|target| self.app.takes_new(&target.integration));
         if transfer.ladder.is_empty() || transfer.tried >= MAX_RUNGS {
             return false;
         }
         let target = transfer.ladder.remove(0);
         transfer.tried += 1;
+        self.open_rung(target);
+        true
+    }
+
+    /// Opens a rung at `target`.
+    pub(super) fn open_rung(&mut self, target: Target) {
+        let Some(transfer) = &self.state.transfer else { return };
         let (no, first) = (transfer.no, transfer.first);
         self.note(Note::RungOpens(target.clone()));
         let mut participant = self.join(&target.integration, Role::Agent, Some(no), first);
@@ -115,7 +126,6 @@ impl Work<'_> {
         }
         self.put(participant);
         self.enter(Stage::Opening);
-        true
     }
 
     // ── what agent systems tell ──────────────────────────────────────────────────────────────────────────────────
@@ -148,6 +158,9 @@ impl Work<'_> {
             Some(Stage::Requested | Stage::Talking | Stage::Closing) | None => return,
         }
         if let (Some(Stage::Waiting), Some(position)) = (self.stage(), position) {
+            if let Some(transfer) = self.state.transfer.as_mut() {
+                transfer.position = Some(position);
+            }
             self.write(Speaker::System, Role::Customer, Body::Queued { position });
         }
     }
@@ -159,13 +172,22 @@ impl Work<'_> {
                 if let Some(transfer) = self.state.transfer.as_mut() {
                     transfer.talked = true;
                 }
+                self.agent_is_called(name.as_deref());
                 self.write(Speaker::System, Role::Customer, Body::AgentJoined { name });
             }
             // Another agent joins the same conversation.
             Some(Stage::Talking) if name.is_some() => {
+                self.agent_is_called(name.as_deref());
                 self.write(Speaker::System, Role::Customer, Body::AgentJoined { name });
             }
             Some(Stage::Talking | Stage::Closing) | None => {}
+        }
+    }
+
+    /// Remembers the name of the agent who talks, if it was told.
+    fn agent_is_called(&mut self, name: Option<&str>) {
+        if let (Some(transfer), Some(name)) = (self.state.transfer.as_mut(), name) {
+            transfer.agent = Some(brief(name));
         }
     }
 
@@ -174,12 +196,15 @@ impl Work<'_> {
         if self.stage() == Some(Stage::Opening) {
             self.accepted();
         }
+        if self.stage() == Some(Stage::Talking) {
+            self.agent_is_called(name.as_deref());
+        }
         self.write(Speaker::Agent { name }, Role::Customer, Body::Text(text.clone()));
         self.somebody_spoke();
     }
 
     /// The agent system took the conversation.
-    fn accepted(&mut self) {
+    pub(super) fn accepted(&mut self) {
         if self.agent_system().is_some_and(|agent| agent.tells_joined) {
             self.enter(Stage::Waiting);
         } else {
@@ -192,7 +217,7 @@ impl Work<'_> {
         if stage == Stage::Closing {
             return;
         }
-        let ending = Ending { outcome: Outcome::AgentEnded, tag };
+        let ending = Ending { outcome: Outcome::AgentEnded, tag: tag.as_deref().map(brief) };
         if self.agent_system().is_some_and(|agent| agent.drain_ms > 0) {
             if let Some(transfer) = self.state.transfer.as_mut() {
                 transfer.closing = Some(ending);
@@ -223,74 +248,17 @@ impl Work<'_> {
             }
             Meaning::AgentLine => self.agent_said(&words, None),
             Meaning::BotLine => self.bot_line(id.seq, words),
-            Meaning::TookOver if self.state.owner == Owner::Bot => self.took_over(integration),
-            Meaning::TookOver => self.joined(None),
+            Meaning::TookOver if self.state.owner != Owner::Bot => self.joined(None),
+            Meaning::TookOver if self.app.takes_new(integration) => self.took_over(integration),
+            Meaning::TookOver => self.note_late_call(call),
             Meaning::Clear => self.agent_ended(None),
             Meaning::Close => self.close_conversation(Outcome::AgentEnded),
             Meaning::Note => self.note_late_call(call),
         }
     }
 
-    // ── what comes of deliveries ─────────────────────────────────────────────────────────────────────────────────
-
-    /// A delivery had a result that the domain must know.
-    pub(super) fn delivery(&mut self, participant: ParticipantNo, seq: Seq, result: &DeliveryResult) {
-        let code = |failure: &Failure| failure.code.clone().unwrap_or_default();
-        let is_rung = self.rung().is_some_and(|rung| rung.participant == participant);
-        let is_open = is_rung && self.state.transfer.as_ref().is_some_and(|transfer| transfer.first == seq);
-        let opening = is_open && self.stage() == Some(Stage::Opening);
-        let intercepts =
-            self.state.participants.iter().any(|known| known.no == participant && known.is_interceptor());
-        let held = intercepts && self.state.held.iter().any(|held| held.seq == seq);
-        match result {
-            DeliveryResult::Accepted => {
-                if opening {
-                    self.accepted();
-                }
-            }
-            DeliveryResult::Refused(failure) => {
-                self.note(Note::Refused { seq, participant, code: code(failure) });
-                if opening {
-                    self.rung_failed(failure.clone());
-                } else if held {
-                    self.give_up(seq);
-                } else if is_rung && !is_open {
-                    self.tell(self.app.texts.not_delivered.clone());
-                }
-            }
-            // An Open that may have arrived is accepted by any sign of life before its deadline; a held line waits for
-            // its own. So nothing is decided here.
-            DeliveryResult::Unconfirmed(_) => self.note(Note::Unconfirmed { seq, participant }),
-            DeliveryResult::Stalled(failure) => {
-                self.note(Note::Stalled { participant, code: code(failure) });
-                if is_rung {
-                    self.rung_failed(failure.clone());
-                } else if held {
-                    self.give_up(seq);
-                }
-            }
-            DeliveryResult::Gone(failure) => {
-                self.note(Note::Gone { participant, code: code(failure) });
-                if let Some(mut gone) = self.take(participant) {
-                    gone.gone = true;
-                    gone.to = Some(self.state.head);
-                    self.put(gone);
-                }
-                if is_rung {
-                    let reason = if opening { Reason::Unreachable } else { Reason::AgentLost };
-                    self.rung_failed(Failure { reason, code: failure.code.clone() });
-                } else if intercepts {
-                    // Nobody else will hear what it holds.
-                    for seq in self.state.held.iter().map(|held| held.seq).collect::<Vec<_>>() {
-                        self.give_up(seq);
-                    }
-                }
-            }
-        }
-    }
-
     /// The rung failed: the next one, or the end.
-    fn rung_failed(&mut self, failure: Failure) {
+    pub(super) fn rung_failed(&mut self, failure: Failure) {
         let Some(transfer) = &self.state.transfer else { return };
         if transfer.stage == Stage::Closing {
             self.finish_closing();
@@ -301,7 +269,7 @@ impl Work<'_> {
         // Nobody is left to be helped by another agent system.
         let climbs = failure.reason != Reason::CallerLeft;
         let outcome = Outcome::Failed(failure);
-        self.leave(rung.participant, &outcome);
+        self.leave(rung.participant, &outcome, true);
         if climbs && self.open_next_rung() {
             return;
         }
@@ -310,26 +278,16 @@ impl Work<'_> {
 
     // ── ending ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// The customer ends the agent chat or everything.
-    pub(super) fn customer_ends(&mut self, scope: Scope) {
-        match scope {
-            Scope::Conversation => self.close_conversation(Outcome::CustomerEnded),
-            Scope::AgentChat => {
-                if self.stage() == Some(Stage::Closing) {
-                    self.finish_closing();
-                } else if self.stage().is_some() {
-                    self.end_transfer(Ending { outcome: Outcome::CustomerEnded, tag: None }, Owner::Bot);
-                }
+    /// The customer or an operator ends the agent chat or everything. How a transfer in Closing ends was decided when the
+    /// agent left.
+    pub(super) fn ends(&mut self, scope: Scope, outcome: Outcome) {
+        match (scope, self.stage()) {
+            (Scope::Conversation, _) => self.close_conversation(outcome),
+            (Scope::AgentChat, Some(Stage::Closing)) => self.finish_closing(),
+            (Scope::AgentChat, Some(Stage::Requested | Stage::Opening | Stage::Waiting | Stage::Talking)) => {
+                self.end_transfer(Ending { outcome, tag: None }, Owner::Bot);
             }
-        }
-    }
-
-    /// An operator ends the live transfer. How one in Closing ends was decided when the agent left.
-    pub(super) fn operator_ends(&mut self) {
-        if self.stage() == Some(Stage::Closing) {
-            self.finish_closing();
-        } else if self.stage().is_some() {
-            self.end_transfer(Ending { outcome: Outcome::OperatorEnded, tag: None }, Owner::Bot);
+            (Scope::AgentChat, None) => {}
         }
     }
 
@@ -368,7 +326,7 @@ impl Work<'_> {
         let Ending { outcome, tag } = ending;
         self.note(Note::TransferEnded(outcome.clone()));
         if let Some(rung) = self.rung().cloned() {
-            self.leave(rung.participant, &outcome);
+            self.leave(rung.participant, &outcome, matches!(outcome, Outcome::Failed(_)));
         }
         let Some(transfer) = self.state.transfer.take() else { return };
         self.state.owner = next;
@@ -396,9 +354,9 @@ impl Work<'_> {
         self.bot_is_back(node, &outcome, said_meanwhile);
     }
 
-    /// A participant's part is over. It is told by a Close, unless it was the one that ended it. A failed one hears
+    /// A participant's part is over. It is told by a Close, unless it was the one that ended it. With `only_close` it hears
     /// nothing else of what still waits for it: the next rung does.
-    fn leave(&mut self, no: ParticipantNo, outcome: &Outcome) {
+    pub(super) fn leave(&mut self, no: ParticipantNo, outcome: &Outcome, only_close: bool) {
         let Some(mut participant) = self.take(no) else { return };
         participant.to = Some(if *outcome == Outcome::AgentEnded {
             self.state.head
@@ -406,7 +364,7 @@ impl Work<'_> {
             let close = Body::Close { participant: no, outcome: outcome.clone() };
             self.write(Speaker::System, Role::Agent, close)
         });
-        participant.only_close = matches!(outcome, Outcome::Failed(_));
+        participant.only_close = only_close;
         self.put(participant);
     }
 
@@ -425,20 +383,23 @@ impl Work<'_> {
         }
         let failed = |reason| Failure { reason, code: Some("deadline".into()) };
         match overdue(transfer.stage) {
-            Overdue::OpenFirstRung => {
-                let first = transfer.first;
-                let earlier: Vec<Seq> =
-                    self.state.held.iter().map(|held| held.seq).filter(|seq| *seq < first).collect();
-                for seq in earlier {
-                    self.give_up(seq);
-                }
-                self.earlier_lines_decided();
-            }
+            Overdue::OpenFirstRung => self.open_first_rung(),
             Overdue::Unreachable => self.rung_failed(failed(Reason::Unreachable)),
             Overdue::QueueTimeout => self.rung_failed(failed(Reason::QueueTimeout)),
             Overdue::Idle => self.idle_or_not(),
             Overdue::Drained => self.finish_closing(),
         }
+    }
+
+    /// What is still held from before the transfer is waited for no longer.
+    pub(super) fn open_first_rung(&mut self) {
+        let Some(first) = self.state.transfer.as_ref().map(|transfer| transfer.first) else { return };
+        let earlier: Vec<Seq> =
+            self.state.held.iter().map(|held| held.seq).filter(|seq| *seq < first).collect();
+        for seq in earlier {
+            self.give_up(seq);
+        }
+        self.earlier_lines_decided();
     }
 
     /// Somebody spoke: a talking transfer is not idle. The deadline itself moves only when it comes (it stands in an
@@ -471,11 +432,11 @@ impl Work<'_> {
 
     // ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn stage(&self) -> Option<Stage> {
+    pub(super) fn stage(&self) -> Option<Stage> {
         self.state.transfer.as_ref().map(|transfer| transfer.stage)
     }
 
-    fn rung(&self) -> Option<&Rung> {
+    pub(super) fn rung(&self) -> Option<&Rung> {
         self.state.transfer.as_ref()?.rung.as_ref()
     }
 

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::HoldPolicy;
 use crate::{Epoch, Seq, Time};
 
 /// At most so many lines are held, and so many customer lines kept for the bot while Closing; one more and the oldest
@@ -35,6 +36,9 @@ pub struct Held {
     pub text: super::entry::Text,
     /// When the integration's policy decides.
     pub until: Time,
+    /// How it decides: as it was when the line was held. The integration may be retired since.
+    #[serde(default)]
+    pub policy: HoldPolicy,
     /// The interceptor said something to the customer in answer to this line. It may still release it; but if it does
     /// not, it has answered in the bot's place, and the bot must not answer once more.
     #[serde(default)]

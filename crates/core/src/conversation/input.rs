@@ -43,13 +43,51 @@ pub enum Input {
         /// The result.
         result: DeliveryResult,
     },
-    /// An operator ended the live transfer.
-    OperatorEnds,
+    /// An operator did something, by the API.
+    Operator {
+        /// Who: the name of the key.
+        by: String,
+        /// What.
+        act: OperatorAct,
+    },
     /// A deadline may have passed.
     Tick,
 }
 
-/// What a customer ends.
+/// What operators do. Each is noted, also one that changes nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorAct {
+    /// Ends the live transfer, and the bot takes over; or the whole conversation.
+    Ends(Scope),
+    /// Gives up the try that is under way, and tries the same agent system anew. Nothing comes of it when an agent is
+    /// there, or when the agent system takes nothing new.
+    Retries,
+    /// Says something to the customer, and to nobody else.
+    Says {
+        /// As shown to the customer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The words.
+        text: String,
+    },
+    /// The entry that a failing participant is stuck at is passed by, undelivered: as if it had been refused. The caller
+    /// moves the cursor in the same commit, and only if the participant is stuck there.
+    Skips {
+        /// Who is stuck.
+        participant: ParticipantNo,
+        /// At which entry.
+        seq: Seq,
+    },
+    /// Gives a participant up, as if its session were gone: it hears nothing more, not even a Close. After an agent's the
+    /// next rung opens. What an interceptor holds is decided by its policy; the next line begins a new session with it.
+    Drops {
+        /// Whom.
+        participant: ParticipantNo,
+    },
+}
+
+/// What a customer or an operator ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {

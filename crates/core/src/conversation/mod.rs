@@ -1,11 +1,13 @@
 //! A conversation: its log, its owner, and what each input does to it.
 
 pub mod classify;
+mod delivery;
 pub mod entry;
 mod handover;
 pub mod hears;
 pub mod hold;
 pub mod input;
+mod operator;
 pub mod participant;
 pub mod request_id;
 pub mod state;

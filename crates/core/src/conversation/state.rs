@@ -7,6 +7,14 @@ use super::participant::Participant;
 use crate::transfer::Transfer;
 use crate::{AppId, ConversationId, CustomerId, Epoch, IntegrationName, Seq, Time, TransferNo};
 
+/// Names and tags that vendors tell take at most so many bytes of it.
+const MAX_BRIEF: usize = 4_096;
+
+/// The beginning of a name or tag, so that the document stays bounded.
+pub(super) fn brief(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_BRIEF)].to_owned()
+}
+
 /// Who the customer talks to. Exactly one at any moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,12 +2,13 @@
 //!
 //! [`step`] is total: every input has an answer in every state, if only a note for the timeline. It is pure: the same
 //! arguments give the same result. Each kind of input is a method beside its concept: what people say in `talk.rs`,
-//! the transfer machine in `handover.rs`.
+//! the transfer machine in `handover.rs`, what comes of deliveries in `delivery.rs`, what operators do in `operator.rs`.
 
 use super::entry::{Body, Entry, Note, Role, Speaker};
 use super::input::Input;
 use super::participant::Participant;
 use super::state::{Owner, State};
+use crate::transfer::Outcome;
 use crate::{App, IntegrationName, ParticipantNo, Seq, Time, TransferNo};
 
 /// What one input did.
@@ -47,17 +48,18 @@ impl Work<'_> {
         match input {
             Input::Connected => self.connected(),
             Input::CustomerSaid(text) => self.customer_said(text),
-            Input::CustomerEnds(scope) => self.customer_ends(*scope),
+            Input::CustomerEnds(scope) => self.ends(*scope, Outcome::CustomerEnded),
             Input::Agent { participant, event } => self.agent_event(*participant, event),
             Input::Callback { integration, id, call } => self.callback(integration, id, call),
             Input::Delivery { participant, seq, result } => self.delivery(*participant, *seq, result),
-            Input::OperatorEnds => self.operator_ends(),
+            Input::Operator { by, act } => self.operator(by, act),
             Input::Tick => self.tick(),
         }
         self.let_the_oldest_pass();
     }
 
-    /// What comes after a conversation closed changes nothing but the timeline; what nobody said leaves no trace.
+    /// What comes after a conversation closed changes nothing but the timeline; what people neither said nor decided
+    /// leaves no trace.
     fn late(&mut self, input: &Input) {
         match input {
             Input::CustomerSaid(text) => self.note_late("customer line", &text.text),
@@ -65,11 +67,11 @@ impl Work<'_> {
                 self.note_late("agent line", &text.text);
             }
             Input::Callback { call, .. } => self.note_late_call(call),
+            Input::Operator { by, act } => self.note_operator(by, act),
             Input::Connected
             | Input::CustomerEnds(_)
             | Input::Agent { .. }
             | Input::Delivery { .. }
-            | Input::OperatorEnds
             | Input::Tick => {}
         }
     }

@@ -72,7 +72,7 @@ impl Work<'_> {
 
     /// Holds a line for the interceptor. False when there is none.
     fn intercept(&mut self, by: Speaker, way: Way, text: &Text, release_of: Option<Seq>) -> bool {
-        let Some((integration, _)) = self.app.interceptor() else { return false };
+        let Some((integration, policy)) = self.app.interceptor() else { return false };
         let integration = integration.clone();
         let epoch = self.state.epoch;
         let seq = self.say(by, Role::Interceptor, text.clone(), epoch, None, release_of);
@@ -83,7 +83,7 @@ impl Work<'_> {
             self.put(participant);
         }
         let until = self.now.plus(self.app.deadlines.hold_ms);
-        self.state.held.push(Held { seq, epoch, way, text: text.clone(), until, answered: false });
+        self.state.held.push(Held { seq, epoch, way, text: text.clone(), until, policy, answered: false });
         true
     }
 
@@ -156,7 +156,7 @@ impl Work<'_> {
             self.earlier_lines_decided();
             return;
         }
-        match self.app.interceptor().map_or(HoldPolicy::Pass, |(_, policy)| policy) {
+        match held.policy {
             HoldPolicy::Pass => {
                 self.note_about(seq, Note::PassedOn);
                 self.go_on(held, None);

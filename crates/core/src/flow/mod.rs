@@ -65,6 +65,21 @@ pub struct Words {
     pub go_to: NodeId,
 }
 
+/// A fault in a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where: `flow.nodes.hello.next`.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.message)
+    }
+}
+
 /// One step of a flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -260,11 +275,12 @@ impl Flow {
     }
 
     /// The faults of a flow, each naming its node, for whoever wrote it. Empty: the flow can run.
-    pub fn check(&self, is_agent: impl Fn(&crate::IntegrationName) -> bool) -> Vec<String> {
+    pub fn check(&self, is_agent: impl Fn(&crate::IntegrationName) -> bool) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut target = |from: String, id: &NodeId| {
             if !self.nodes.contains_key(id) {
-                faults.push(format!("flow.{from} names the node `{id}`, which does not exist"));
+                let message = format!("names the node `{id}`, which does not exist");
+                faults.push(Fault { path: format!("flow.{from}"), message });
             }
         };
         target("start".into(), &self.start);
@@ -301,15 +317,29 @@ impl Flow {
             if let Node::AgentTransfer(transfer) = node {
                 for target in transfer.target.iter().chain(&transfer.fallback) {
                     if !is_agent(&target.integration) {
-                        faults.push(format!(
-                            "flow.nodes.{id}.agent_transfer names the agent system `{}`, which does not exist",
-                            target.integration
-                        ));
+                        let message =
+                            format!("names the agent system `{}`, which does not exist", target.integration);
+                        faults.push(Fault { path: format!("flow.nodes.{id}.agent_transfer"), message });
                     }
                 }
             }
         }
         faults
+    }
+
+    /// Takes an agent system out of every transfer node that names it. Returns those nodes.
+    pub fn unname_agent(&mut self, agent: &crate::IntegrationName) -> Vec<NodeId> {
+        let mut named = Vec::new();
+        for (id, node) in &mut self.nodes {
+            let Node::AgentTransfer(transfer) = node else { continue };
+            let before = (transfer.target.is_some(), transfer.fallback.len());
+            transfer.target.take_if(|target| target.integration == *agent);
+            transfer.fallback.retain(|target| target.integration != *agent);
+            if before != (transfer.target.is_some(), transfer.fallback.len()) {
+                named.push(id.clone());
+            }
+        }
+        named
     }
 
     /// The transfer node called `id`.

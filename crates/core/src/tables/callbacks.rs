@@ -5,6 +5,7 @@ use super::{GENERATED, table};
 use crate::conversation::classify::{Call, Meaning, classify};
 use crate::conversation::entry::Text;
 use crate::conversation::hold::Way;
+use crate::conversation::input::Scope;
 use crate::conversation::request_id::RequestKind;
 use crate::transfer::Stage;
 use crate::{Epoch, Seq};
@@ -29,7 +30,8 @@ a BotKit's own transfer lives, whatever id it uses speaks for the agent. Where a
 - **drop**: the held line is dropped.
 - **agent line**: an agent says it to the customer. **bot line**: the bot says one more thing. With the id of a held
   customer line it answers in the bot's place: unless that line is released in time, the bot does not get it.
-- **start**: the human part starts; with the own transfer in Opening or Waiting: an agent is there.
+- **start**: the human part starts; with the own transfer in Opening or Waiting: an agent is there. An agent system that
+  was deleted, and stays only for who still talks through it, starts nothing new: its call is noted.
 - **end**: the human part is over. **close**: the conversation is over.
 - *note*: only the timeline shows it. –: there is no such id.
 ";
@@ -99,7 +101,7 @@ fn situations() -> Vec<Situation> {
     };
     let back = |mut scene: Scene| {
         // The human part is over and the bot owns the conversation under a later epoch.
-        scene.does(&crate::Input::OperatorEnds);
+        scene.does(&crate::Input::CustomerEnds(Scope::AgentChat));
         Situation { name: "bot owns it, id of an earlier epoch", scene, epoch: Epoch(1), held: false }
     };
     let talking = Place::In(Stage::Talking);

@@ -1,10 +1,10 @@
 //! `docs/transfer-machine.md`: each input in each stage, and the deadlines.
 
-use super::scene::{Cast, DESK, KIT, Place, Scene, said};
+use super::scene::{Cast, DESK, KIT, Place, Scene, operator, said};
 use super::{GENERATED, table};
 use crate::conversation::classify::Call;
 use crate::conversation::entry::{Note, Text};
-use crate::conversation::input::{AgentEvent, DeliveryResult, Scope};
+use crate::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
 use crate::conversation::request_id::RequestKind;
 use crate::transfer::deadline::{Deadlines, Overdue, deadline, overdue};
 use crate::transfer::{Failure, Outcome, Reason, Stage};
@@ -23,10 +23,14 @@ Requested ─► Opening ─► Waiting ─► Talking ─► Closing ─► end
 - **Opening**: the agent system was asked and has not answered. **Waiting**: it accepted; the customer is in its queue.
 - **Talking**: an agent is there. **Closing**: the agent left; its last words may still be on the way.
 - A **rung** is one try with one agent system. When it fails, the next rung of the ladder enters Opening.
+- An **operator** acts from outside, by the API. To retry costs no rung: the session under way is closed, and the same
+  agent system is asked anew. To skip passes by an entry that a session is stuck at; to drop gives the session up. Each act
+  is in the timeline with who did it, also one that changes nothing.
 
 How to read a cell: a stage's name means that the transfer goes there; `ended: …` names the outcome, and the bot owns
-the conversation again; `stays` means that something is said or passed on and the stage remains; `noted` means that the
-timeline shows it and nothing else changes; `·` means that nothing changes at all.
+the conversation again; `same rung anew` means a new session with the same agent system; `stays` means that something is
+said or passed on and the stage remains; `noted` means that the timeline shows it and nothing else changes; `·` means
+that nothing changes at all.
 ";
 
 const ONE: &str = "
@@ -55,11 +59,19 @@ Closing. Held lines have their own clock: when it is up, the interceptor's polic
 type Make = fn(&Scene) -> Input;
 
 /// Every kind of input, in the words of the page.
-const INPUTS: [(&str, Make); 20] = [
+const INPUTS: [(&str, Make); 26] = [
     ("the customer says something", |_| said("hello")),
     ("the customer ends the agent chat", |_| Input::CustomerEnds(Scope::AgentChat)),
     ("the customer ends the conversation", |_| Input::CustomerEnds(Scope::Conversation)),
-    ("an operator ends the transfer", |_| Input::OperatorEnds),
+    ("an operator ends the transfer", |_| operator(OperatorAct::Ends(Scope::AgentChat))),
+    ("an operator ends the conversation", |_| operator(OperatorAct::Ends(Scope::Conversation))),
+    ("an operator retries", |_| operator(OperatorAct::Retries)),
+    ("an operator says something", |_| operator(OperatorAct::Says { name: None, text: "hello".into() })),
+    ("an operator skips the Open", |scene| skips(scene, scene.open())),
+    ("an operator skips a customer's line", |scene| skips(scene, Seq(u64::MAX))),
+    ("an operator drops the agent's session", |scene| {
+        operator(OperatorAct::Drops { participant: scene.agent_no() })
+    }),
     ("the Open was accepted", |scene| scene.delivery(DeliveryResult::Accepted)),
     ("the Open was refused", |scene| scene.delivery(DeliveryResult::Refused(failed()))),
     ("the Open may have arrived", |scene| scene.delivery(DeliveryResult::Unconfirmed(failed()))),
@@ -121,7 +133,11 @@ fn changed(before: &State, step: &Step) -> String {
     match (&before.transfer, &after.transfer) {
         (Some(_), None) => format!("ended: {}", ended(step).unwrap_or_default()),
         (None, Some(transfer)) => format!("takes over: {}", Place::In(transfer.stage).name()),
-        (Some(from), Some(to)) if from.rung.is_some() && from.rung != to.rung => "next rung: Opening".into(),
+        (Some(from), Some(to)) if from.rung.is_some() && from.rung != to.rung => {
+            let anew =
+                from.rung.as_ref().map(|rung| &rung.target) == to.rung.as_ref().map(|rung| &rung.target);
+            if anew { "same rung anew: Opening" } else { "next rung: Opening" }.into()
+        }
         (Some(from), Some(to)) if from.stage != to.stage => Place::In(to.stage).name().into(),
         (Some(_), Some(_)) | (None, None) => {
             if step.entries.is_empty() {
@@ -165,6 +181,11 @@ fn failed() -> Failure {
 /// A result of a line that is not the Open.
 fn line(scene: &Scene, result: DeliveryResult) -> Input {
     Input::Delivery { participant: scene.agent_no(), seq: Seq(u64::MAX), result }
+}
+
+/// The agent's session is stuck at `seq`.
+fn skips(scene: &Scene, seq: Seq) -> Input {
+    operator(OperatorAct::Skips { participant: scene.agent_no(), seq })
 }
 
 fn call(scene: &Scene, call: Call) -> Input {

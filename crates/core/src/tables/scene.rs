@@ -3,7 +3,7 @@
 use crate::app::{AgentSystem, App, HoldPolicy, Texts};
 use crate::conversation::classify::Call;
 use crate::conversation::entry::Text;
-use crate::conversation::input::{AgentEvent, DeliveryResult, Scope};
+use crate::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
 use crate::conversation::request_id::{RequestId, RequestKind};
 use crate::conversation::state::Customer;
 use crate::flow::{AgentTransfer, Flow, Message, Node, Variants, Words};
@@ -173,10 +173,14 @@ impl Scene {
         Input::Agent { participant: self.agent_no(), event }
     }
 
+    /// The live transfer's Open.
+    pub(super) fn open(&self) -> Seq {
+        self.state.transfer.as_ref().map_or(Seq(0), |transfer| transfer.first)
+    }
+
     /// A result of the live transfer's Open.
     pub(super) fn delivery(&self, result: DeliveryResult) -> Input {
-        let seq = self.state.transfer.as_ref().map_or(Seq(0), |transfer| transfer.first);
-        Input::Delivery { participant: self.agent_no(), seq, result }
+        Input::Delivery { participant: self.agent_no(), seq: self.open(), result }
     }
 
     /// A request id that this conversation gave out.
@@ -194,6 +198,11 @@ impl Scene {
 /// The customer says something.
 pub(super) fn said(text: &str) -> Input {
     Input::CustomerSaid(Text::plain(text))
+}
+
+/// An operator does something.
+pub(super) fn operator(act: OperatorAct) -> Input {
+    Input::Operator { by: "ann".into(), act }
 }
 
 fn app(cast: &Cast) -> App {

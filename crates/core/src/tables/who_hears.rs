@@ -1,10 +1,10 @@
 //! `docs/who-hears-what.md`: each speaker in each place, with and without an interceptor.
 
-use super::scene::{Cast, DESK, KIT, Place, Scene, said};
+use super::scene::{Cast, DESK, KIT, Place, Scene, operator, said};
 use super::{GENERATED, table};
 use crate::conversation::classify::Call;
 use crate::conversation::entry::{Note, Text};
-use crate::conversation::input::AgentEvent;
+use crate::conversation::input::{AgentEvent, OperatorAct};
 use crate::conversation::request_id::RequestKind;
 use crate::{Body, Entry, Input, ParticipantNo, Role, Seq, Speaker};
 
@@ -19,6 +19,9 @@ An **interceptor** is a BotKit that is subscribed to messages. It gets each line
 what becomes of it. `Interceptor, then Bot` reads: held for the interceptor, and when it releases the line, or its
 time is up, the bot gets it. `noted` reads: the words stand in the timeline, and nobody is told.
 
+What an **operator** says is for the customer alone: it passes the interceptor by, and neither bot nor agent is told. It
+stands in the history that a later agent gets along.
+
 A customer's line in Closing waits until the agent's last words are through; then the bot gets it.
 Without an interceptor Requested passes in the same moment, so no line is ever said there.
 ";
@@ -31,14 +34,16 @@ enum Who {
     Agent,
     FormerAgent,
     OldId,
+    Operator,
 }
 
-const SPEAKERS: [(Who, &str); 5] = [
+const SPEAKERS: [(Who, &str); 6] = [
     (Who::Customer, "The customer says something"),
     (Who::Bot, "The bot answers a line"),
     (Who::Agent, "The agent of the transfer says something"),
     (Who::FormerAgent, "An agent of an earlier rung or transfer says something"),
     (Who::OldId, "A BotKit that is not the agent calls sendUserMessage with the id of the bot's greeting"),
+    (Who::Operator, "An operator says something"),
 ];
 
 pub(super) fn page() -> String {
@@ -80,6 +85,10 @@ fn heard(place: Place, who: Who, intercepted: bool) -> Option<String> {
             let call = Call::SendUserMessage(line.clone());
             (Input::Callback { integration: KIT.into(), id, call }, Speaker::Bot)
         }
+        Who::Operator => {
+            let act = OperatorAct::Says { name: None, text: line.text };
+            (operator(act), Speaker::Operator { name: None })
+        }
     };
     Some(follow(scene, &input, &by))
 }
@@ -104,7 +113,7 @@ fn follow(mut scene: Scene, input: &Input, by: &Speaker) -> String {
             last = Some(entry.seq);
         }
     }
-    roles.join(", then ")
+    if roles.is_empty() { "noted".into() } else { roles.join(", then ") }
 }
 
 fn role(role: Role) -> &'static str {

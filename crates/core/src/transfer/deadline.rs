@@ -97,5 +97,10 @@ impl Transfer {
         self.since = now;
         self.last_line = now;
         self.deadline = deadline(deadlines, agent, stage, now);
+        // What was told of the queue and of the agent is over with the stage that it was told in.
+        self.position = None;
+        if stage != Stage::Closing {
+            self.agent = None;
+        }
     }
 }

@@ -65,6 +65,12 @@ pub struct Transfer {
     pub rung: Option<Rung>,
     /// An agent spoke or joined at least once.
     pub talked: bool,
+    /// The name of the agent who talks, or who left last, if the agent system told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// While Waiting: the last place in the queue that was told, 1 is next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
     /// The agent's tag for the return package, and why it is Closing.
     pub closing: Option<Ending>,
     /// What the customer said while Closing: the entries that held it, for the bot. At most [`crate::conversation::hold::MAX_HELD`].

@@ -39,13 +39,17 @@ pub fn any_app() -> impl Strategy<Value = App> {
 
 fn agent_system() -> impl Strategy<Value = AgentSystem> {
     let policy = prop_oneof![Just(HoldPolicy::Pass), Just(HoldPolicy::Drop)];
-    (any::<bool>(), any::<bool>(), prop::option::of(1_000..40_000_u64), prop::option::weighted(0.3, policy))
-        .prop_map(|(tells_joined, drains, opening_ms, intercepts)| AgentSystem {
+    let opening_ms = prop::option::of(1_000..40_000_u64);
+    let (intercepts, retired) = (prop::option::weighted(0.3, policy), prop::bool::weighted(0.1));
+    (any::<bool>(), any::<bool>(), opening_ms, intercepts, retired).prop_map(
+        |(tells_joined, drains, opening_ms, intercepts, retired)| AgentSystem {
             tells_joined,
             drain_ms: if drains { 3_000 } else { 0 },
             opening_ms,
             intercepts,
-        })
+            retired,
+        },
+    )
 }
 
 fn deadlines() -> impl Strategy<Value = Deadlines> {
@@ -164,7 +168,13 @@ pub fn desk() -> AgentSystem {
 
 /// A BotKit: no "joined", a short drain, a short Opening.
 pub fn kit() -> AgentSystem {
-    AgentSystem { tells_joined: false, drain_ms: 3_000, opening_ms: Some(15_000), intercepts: None }
+    AgentSystem {
+        tells_joined: false,
+        drain_ms: 3_000,
+        opening_ms: Some(15_000),
+        intercepts: None,
+        retired: false,
+    }
 }
 
 /// A BotKit that is subscribed to messages.

@@ -1,7 +1,9 @@
 //! A small simulated world around `step`: customers, agents, BotKits, deliveries, operators and a clock that all act at
-//! random, with delays, duplicates and reorderings. `app` and `story` make up what happens; `world` plays the engine.
+//! random, with delays, duplicates and reorderings. `app` and `story` make up what happens; `world` plays the engine; `acts`
+//! is what the example stories do.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod acts;
 pub mod app;
 pub mod story;
 pub mod world;

@@ -77,7 +77,22 @@ pub enum What {
     /// A tick that nobody asked for.
     Tick,
     CustomerEnds(Scope),
-    OperatorEnds,
+    Operator(Does),
+    /// The agent system at this place of the app is deleted while it is in use, or is set up again.
+    Retire(usize),
+}
+
+/// What an operator does. `who` counts back from the newest participant.
+#[derive(Debug, Clone)]
+pub enum Does {
+    Ends(Scope),
+    Retries,
+    Says(Text),
+    /// The next entry of this participant is passed by.
+    SkipsNext(u32),
+    /// An entry that this participant may not be at.
+    Skips(u32, u64),
+    Drops(u32),
 }
 
 /// How a delivery goes.
@@ -145,6 +160,7 @@ fn happening<W: Strategy<Value = String> + Clone + 'static>(words: W) -> impl St
 
 fn what<W: Strategy<Value = String> + Clone + 'static>(words: W) -> impl Strategy<Value = What> {
     let text = words.prop_map(Text::plain).boxed();
+    let says = text.clone();
     prop_oneof![
         8 => Just(What::DeliverAll),
         2 => Just(What::Connect),
@@ -158,7 +174,19 @@ fn what<W: Strategy<Value = String> + Clone + 'static>(words: W) -> impl Strateg
         2 => (back(), 0..40_u64, result()).prop_map(|(who, seq, result)| What::Result { who, seq, result }),
         1 => Just(What::Tick),
         1 => prop_oneof![9 => Just(Scope::AgentChat), 1 => Just(Scope::Conversation)].prop_map(What::CustomerEnds),
-        1 => Just(What::OperatorEnds),
+        4 => does(says).prop_map(What::Operator),
+        1 => (0..3_usize).prop_map(What::Retire),
+    ]
+}
+
+fn does(text: BoxedStrategy<Text>) -> impl Strategy<Value = Does> {
+    prop_oneof![
+        2 => prop_oneof![5 => Just(Scope::AgentChat), 1 => Just(Scope::Conversation)].prop_map(Does::Ends),
+        6 => Just(Does::Retries),
+        3 => text.prop_map(Does::Says),
+        5 => back().prop_map(Does::SkipsNext),
+        2 => (back(), 0..40_u64).prop_map(|(who, seq)| Does::Skips(who, seq)),
+        2 => back().prop_map(Does::Drops),
     ]
 }
 
@@ -222,12 +250,15 @@ pub fn result() -> impl Strategy<Value = DeliveryResult> {
 }
 
 fn agent_event(text: BoxedStrategy<Text>) -> impl Strategy<Value = AgentEvent> {
-    let name = prop::option::of(Just("Kim".to_owned())).boxed();
+    // A vendor may call an agent anything.
+    let any = text.clone().prop_map(|text| text.text);
+    let name = prop::option::of(prop_oneof![4 => Just("Kim".to_owned()), 1 => any]).boxed();
+    let tag = name.clone();
     prop_oneof![
         4 => (text, name.clone()).prop_map(|(text, name)| AgentEvent::Said { text, name }),
         4 => name.prop_map(|name| AgentEvent::Joined { name }),
         2 => prop::option::of(1..9_u32).prop_map(|position| AgentEvent::Queued { position }),
-        3 => prop::option::of(Just("solved".to_owned())).prop_map(|tag| AgentEvent::Ended { tag }),
+        3 => tag.prop_map(|tag| AgentEvent::Ended { tag }),
         2 => failure().prop_map(AgentEvent::Failed),
     ]
 }

@@ -1,8 +1,9 @@
 //! The engine, as far as `step` can tell: an inbox that knows its keys, participants with cursors, a clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use interline_core::conversation::input::DeliveryResult;
+use interline_core::conversation::input::{DeliveryResult, OperatorAct};
 use interline_core::conversation::request_id::{RequestId, RequestKind};
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::{Outcome, Stage};
@@ -12,11 +13,13 @@ use interline_core::{
 };
 
 use super::app::CHANNEL;
-use super::story::{How, Story, Twist, What};
+use super::story::{Does, How, Story, Twist, What};
 
 /// One step, with all that went into it.
 #[derive(Debug, Clone)]
 pub struct Moment {
+    /// As it was in force then.
+    pub app: Arc<App>,
     pub before: State,
     pub input: Input,
     pub now: Time,
@@ -38,7 +41,7 @@ pub struct Hearer {
 
 #[derive(Debug, Clone)]
 pub struct World {
-    pub app: App,
+    pub app: Arc<App>,
     pub state: State,
     pub log: Vec<Entry>,
     pub hearers: BTreeMap<ParticipantNo, Hearer>,
@@ -56,7 +59,8 @@ pub fn new_state(app: &App) -> State {
 }
 
 impl World {
-    pub fn new(app: App) -> Self {
+    pub fn new(app: impl Into<Arc<App>>) -> Self {
+        let app = app.into();
         let state = new_state(&app);
         Self {
             app,
@@ -138,7 +142,7 @@ impl World {
             });
             hearer.participant = participant.clone();
         }
-        self.history.push(Moment { before, input, now: self.now, seed, step });
+        self.history.push(Moment { app: self.app.clone(), before, input, now: self.now, seed, step });
         &self.history[self.history.len() - 1]
     }
 
@@ -199,9 +203,55 @@ impl World {
             }
             What::Tick => Input::Tick,
             What::CustomerEnds(scope) => Input::CustomerEnds(*scope),
-            What::OperatorEnds => Input::OperatorEnds,
+            What::Operator(does) => operator(self.operator(does)?),
+            What::Retire(at) => {
+                self.retire(*at);
+                return None;
+            }
         };
         Some((self.key(), input))
+    }
+
+    /// What an operator decides of a delivery moves the cursor in the same commit: there is nothing to learn later.
+    fn operator(&mut self, does: &Does) -> Option<OperatorAct> {
+        let act = match does {
+            Does::Ends(scope) => return Some(OperatorAct::Ends(*scope)),
+            Does::Retries => return Some(OperatorAct::Retries),
+            Does::Says(text) => return Some(OperatorAct::Says { name: None, text: text.text.clone() }),
+            Does::Skips(who, seq) => {
+                return Some(OperatorAct::Skips { participant: self.back(*who), seq: Seq(*seq) });
+            }
+            Does::SkipsNext(who) => {
+                let participant = self.back(*who);
+                let seq = self.next_for(participant)?.seq;
+                self.skip(participant, seq)
+            }
+            Does::Drops(who) => self.drop(self.back(*who))?,
+        };
+        let key = self.key();
+        self.receive(&key, operator(act));
+        None
+    }
+
+    /// An operator passes by the entry that a participant is at.
+    pub fn skip(&mut self, participant: ParticipantNo, seq: Seq) -> OperatorAct {
+        let hearer = self.hearers.get_mut(&participant).unwrap();
+        hearer.cursor = seq;
+        hearer.refused.push(seq);
+        OperatorAct::Skips { participant, seq }
+    }
+
+    /// An operator gives a participant up.
+    pub fn drop(&mut self, participant: ParticipantNo) -> Option<OperatorAct> {
+        self.hearers.get_mut(&participant)?.dead = true;
+        Some(OperatorAct::Drops { participant })
+    }
+
+    /// The agent system at this place is retired, or set up again.
+    fn retire(&mut self, at: usize) {
+        if let Some(system) = Arc::make_mut(&mut self.app).agents.values_mut().nth(at) {
+            system.retired = !system.retired;
+        }
     }
 
     /// Everybody hears all there is, and every agent system accepts.
@@ -319,6 +369,11 @@ impl World {
     pub fn stage(&self) -> Option<Stage> {
         self.state.transfer.as_ref().map(|transfer| transfer.stage)
     }
+}
+
+/// An operator does something.
+pub fn operator(act: OperatorAct) -> Input {
+    Input::Operator { by: "ann".into(), act }
 }
 
 /// The id under which a BotKit is told of an entry.

@@ -38,7 +38,12 @@ impl Inner {
                 }
             }
         }
-        Ok(Item { entry: (*entry).clone(), participant: row.about.participant.clone(), conversation, before })
+        let no = row.about.participant.no;
+        let opens = matches!(entry.body, Body::Open);
+        let transcript =
+            if opens { self.transcript_url(&slot.key.app, &slot.key.conversation, no) } else { None };
+        let participant = row.about.participant.clone();
+        Ok(Item { entry: (*entry).clone(), participant, conversation, before, transcript })
     }
 
     pub(crate) async fn call(

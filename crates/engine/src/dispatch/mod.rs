@@ -67,17 +67,21 @@ struct Ready {
 impl Inner {
     /// Makes sure a task delivers to this participant.
     pub(crate) fn dispatch(self: &Arc<Self>, key: &Key, no: ParticipantNo) {
-        let Some(runtime) = self.apps.get(&key.app) else { return };
-        if self.stop.is_cancelled() {
+        if self.stop.is_cancelled() || self.apps.get(&key.app).is_none() {
             return;
         }
         let slot = self.slots.get(key);
         if !slot.running().insert(no) {
             return;
         }
-        let (inner, runtime) = (self.clone(), runtime.clone());
+        let inner = self.clone();
         self.tasks.spawn(async move {
             loop {
+                // As it is in force now: it may have changed since the last turn.
+                let Some(runtime) = inner.apps.get(&slot.key.app) else {
+                    slot.running().remove(&no);
+                    return;
+                };
                 match inner.turn(&runtime, &slot, no).await {
                     Ok(Turn::More) if !inner.stop.is_cancelled() => {}
                     Ok(Turn::More) => {
@@ -122,7 +126,7 @@ impl Inner {
             Found::Nothing => return Ok(Turn::Rest),
             Found::Again => return Ok(Turn::More),
             Found::Duplex(agent) => {
-                self.keep_running(runtime, slot, no, agent).await?;
+                self.keep_running(slot, no, agent).await?;
                 return Ok(Turn::Rest);
             }
             Found::Entry(ready) => *ready,

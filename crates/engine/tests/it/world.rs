@@ -12,7 +12,8 @@ use interline_core::conversation::entry::{Note, Text};
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::deadline::Deadlines;
 use interline_core::{App, AppId, Body, Entry, Speaker, State};
-use interline_engine::{Clock, Engine, Hints, InProcess, Runtime, Settings};
+use interline_engine::config::Transcript;
+use interline_engine::{Apps, Clock, Engine, Hints, InProcess, Runtime, Settings};
 use interline_store::{KeyRing, Loaded, ParticipantRow, Store};
 use serde_json::{Value, json};
 
@@ -165,7 +166,7 @@ impl World {
                 let keys = KeyRing::parse(&format!("k1:{}=", "A".repeat(43))).unwrap();
                 let store = Store::open(interline_store::Settings { url, lanes: 2, keys }).await.unwrap();
                 let clock = world.clock;
-                let engine = Engine::start_at(world.settings(store.clone()), clock).await.unwrap();
+                let engine = Engine::start_at(world.settings(store.clone()).await, clock).await.unwrap();
                 (engine, store)
             });
             (runtime, engine, store)
@@ -174,7 +175,7 @@ impl World {
         Node { runtime: Some(runtime), engine, store, app: self.app.id.clone() }
     }
 
-    fn settings(self, store: Store) -> Settings {
+    async fn settings(self, store: Store) -> Settings {
         let channel_app = ChannelApp {
             id: self.app.id.clone(),
             name: "Test".into(),
@@ -187,11 +188,13 @@ impl World {
             agents: self.agents,
             channel_app: Arc::new(channel_app),
             retention_ms: None,
+            transcript: Transcript::default(),
+            configured: None,
             version: 1,
         };
         Settings {
+            apps: Apps::of(store.clone(), vec![runtime]).await.unwrap(),
             store,
-            apps: vec![runtime],
             public_url: "https://interline.example".parse().unwrap(),
             node: self.node,
             hints: self.hints.unwrap_or_else(|| Arc::new(InProcess::default())),
@@ -336,6 +339,7 @@ pub fn short(entry: &Entry) -> String {
         Speaker::Customer => "customer",
         Speaker::Bot => "bot",
         Speaker::Agent { .. } => "agent",
+        Speaker::Operator { .. } => "operator",
         Speaker::System => "system",
     };
     match &entry.body {

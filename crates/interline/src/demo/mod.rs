@@ -23,7 +23,7 @@ use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use crate::app_file::AppFile;
+use crate::app_file;
 use crate::logs;
 use crate::node::Node;
 use crate::settings::Settings;
@@ -65,14 +65,14 @@ pub async fn run(flags: Flags) -> Result<()> {
     let secret = secret(&flags.data)?;
     let base = node.public_url.as_str().trim_end_matches('/').to_owned();
     let bot_id = format!("st-{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, b"interline demo"));
-    let file = AppFile::parse(APP, |name| match name {
+    let document = app_file::parse(APP, |name| match name {
         "BOT_ID" => Some(bot_id.clone()),
         "CLIENT_ID" => Some(CLIENT_ID.to_owned()),
         "CLIENT_SECRET" => Some(secret.clone()),
         "BOTKIT_URL" => Some(base.clone()),
         _ => None,
     })?;
-    let app = file.build(&node.http, &node.public_url, 0)?;
+    node.apply(document).await?;
     let botkit = Simulator::new(BotKitSettings {
         app_id: bot_id.clone(),
         client_id: CLIENT_ID.to_owned(),
@@ -93,7 +93,7 @@ pub async fn run(flags: Flags) -> Result<()> {
     let more = |routes: Router| {
         routes.merge(pages(login)).merge(botkit.router()).merge(interline_channels::web::demo_page())
     };
-    node.run(vec![app], more, || announce(&base, &bot_id, &secret)).await
+    node.run(more, || announce(&base, &bot_id, &secret)).await
 }
 
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]

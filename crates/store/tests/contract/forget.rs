@@ -1,12 +1,12 @@
 //! Erasure and retention.
 
-use interline_store::{Erased, Error, Unit};
+use interline_store::{Access, Erased, Error, Redeemed, Unit};
 use sqlx::{Column as _, Executor as _, Row as _};
 
 use crate::bed::*;
 use crate::contract;
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 13] = [
     "app",
     "app_version",
     "customer",
@@ -17,6 +17,9 @@ const TABLES: [&str; 10] = [
     "remote_id",
     "once",
     "node",
+    "api_key",
+    "share",
+    "share_access",
 ];
 
 /// Every text in every table that contains `needle`.
@@ -49,6 +52,8 @@ async fn say(store: &interline_store::Store, conversation: &str, word: &str) {
     unit.participants[0].session = Some(format!("{word} session"));
     unit.remote_ids = vec![remote(&format!("{word}-remote"), 2, 0)];
     assert_eq!(store.commit(unit).await.unwrap(), done(2));
+    let by = Access { how: "page".into(), peer: format!("{word} peer"), agent: format!("{word} browser") };
+    assert_eq!(store.redeem(APP, conversation, 1, 9, 1, by).await.unwrap(), Redeemed::Granted { used: 1 });
 }
 
 contract! {
@@ -61,12 +66,13 @@ contract! {
         say(&store, "other", "bert").await;
         store.once(APP, "link", "zanzibar", 1, 1000).await.unwrap();
         store.mark(APP, "zanzibar-1", 1, 2, 2).await.unwrap();
-        assert!(traces(bed, "zanzibar").await.len() >= 9);
+        assert!(traces(bed, "zanzibar").await.len() >= 11);
         let others = traces(bed, "bert").await;
 
         let erased = store.erase_customer(APP, &anna).await.unwrap();
         let expected = Erased {
-            customers: 1, conversations: 1, entries: 2, inputs: 2, participants: 1, remote_ids: 1, once: 0,
+            customers: 1, conversations: 1, entries: 2, inputs: 2, participants: 1, remote_ids: 1, shares: 1,
+            share_accesses: 1, once: 0,
         };
         assert_eq!(erased, expected);
         assert_eq!(traces(bed, "zanzibar").await, Vec::<String>::new());
@@ -80,6 +86,10 @@ contract! {
         let late = store.commit(line(APP, "zanzibar-1", 2, "late")).await.unwrap();
         assert_eq!(late, interline_store::Committed::Conflict);
         assert!(matches!(store.commit(opening(APP, "zanzibar-2", &anna)).await, Err(Error::Gone)));
+        let by = Access { how: "page".into(), peer: "zanzibar".into(), agent: "zanzibar".into() };
+        assert_eq!(store.redeem(APP, "zanzibar-1", 1, 9, 1, by).await.unwrap(), Redeemed::Unknown);
+        assert!(!store.revoke_share(APP, "zanzibar-1", 1, 1).await.unwrap());
+        assert!(store.shares_of(APP, "zanzibar-1").await.unwrap().is_empty());
         assert_eq!(traces(bed, "zanzibar").await, Vec::<String>::new());
         store.close().await;
 
@@ -103,6 +113,7 @@ contract! {
             ("forever", Some(10), None),
         ] {
             opened(&store, APP, name).await;
+            store.redeem(APP, name, 1, 9, 1, crate::share::by("peer")).await.unwrap();
             let mut unit = line(APP, name, 1, name);
             let state = unit.state.as_mut().unwrap();
             (state.closed_at, state.retain_until) = (closed_at, retain_until);
@@ -112,6 +123,8 @@ contract! {
         store.once(APP, "k", "b", 1, 101).await.unwrap();
         let swept = store.sweep(100, 10).await.unwrap();
         assert_eq!((swept.conversations, swept.entries, swept.inputs, swept.once), (1, 2, 2, 1));
+        assert_eq!((swept.shares, swept.share_accesses), (1, 1));
+        assert_eq!((bed.count("share").await, bed.count("share_access").await), (3, 3));
         assert!(!store.conversation_exists(APP, "due").await.unwrap());
         for name in ["later", "open", "forever"] {
             assert!(store.conversation_exists(APP, name).await.unwrap(), "{name}");
@@ -136,13 +149,14 @@ contract! {
                     }
                     let cursor = Unit { participants: vec![participant(1)], ..crate::bed::unit(APP, "c") };
                     let _ = store.commit(cursor).await;
+                    let _ = store.redeem(APP, "c", 1, 5000, 1, crate::share::by("peer")).await;
                 }
             })
         };
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         assert_eq!(store.erase_customer(APP, &customer).await.unwrap().conversations, 1);
         writer.await.unwrap();
-        for table in ["customer", "conversation", "inbox", "entry", "participant"] {
+        for table in ["customer", "conversation", "inbox", "entry", "participant", "share", "share_access"] {
             assert_eq!(bed.count(table).await, 0, "{table}");
         }
         store.close().await;

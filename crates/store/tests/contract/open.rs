@@ -23,6 +23,30 @@ contract! {
         raw.execute("DELETE FROM _sqlx_migrations WHERE version = 77").await.unwrap();
         bed.open().await.close().await;
     }
+
+    a_database_of_the_first_version_is_brought_up_to_date(bed) {
+        let store = bed.open().await;
+        let customer = opened(&store, APP, "c").await;
+        store.close().await;
+        let mut raw = bed.raw().await;
+        for statement in [
+            "DROP TABLE share_access", "DROP TABLE share", "DROP TABLE api_key",
+            "DROP INDEX conversation_by_opened", "DROP INDEX conversation_by_channel",
+            "DROP INDEX conversation_live", "DROP INDEX conversation_by_customer",
+            "DROP INDEX customer_by_bare_address", "DROP INDEX customer_by_channel",
+            "DROP INDEX participant_engaged", "DROP INDEX participant_failing",
+            "CREATE INDEX conversation_by_customer ON conversation (app, customer, opened_at)",
+            "DELETE FROM _sqlx_migrations WHERE version = 2",
+        ] {
+            raw.execute(statement).await.unwrap();
+        }
+        let store = bed.open().await;
+        assert_eq!(store.conversations_of(APP, &customer, 9).await.unwrap(), ["c"]);
+        assert_eq!(store.live(APP, None, 9).await.unwrap(), []);
+        assert_eq!(store.engaged_count(APP, "desk").await.unwrap(), 1);
+        assert!(store.revoke_share(APP, "c", 1, 5).await.unwrap());
+        store.close().await;
+    }
 }
 
 #[tokio::test]

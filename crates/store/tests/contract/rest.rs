@@ -1,6 +1,6 @@
 //! Entries, marks, once, customers, apps, nodes, and the walls between apps.
 
-use interline_store::{Error, Once, Unit};
+use interline_store::{Error, Once, PutApp, Unit};
 
 use crate::bed::*;
 use crate::contract;
@@ -114,6 +114,44 @@ contract! {
         let keys = format!("k2:{},{KEY}", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=");
         let store = bed.open_with(&keys).await;
         assert_eq!(store.put_app(APP, "two").await.unwrap(), 2);
+        store.close().await;
+    }
+
+    an_app_is_put_over_the_expected_version_only(bed) {
+        let store = bed.open().await;
+        assert_eq!(store.put_app_if(APP, Some(1), "one").await.unwrap(), PutApp::Conflict(None));
+        assert_eq!(bed.count("app").await + bed.count("app_version").await, 0);
+        assert_eq!(store.put_app_if(APP, None, "one").await.unwrap(), PutApp::Done(1));
+        assert_eq!(store.put_app_if(APP, None, "two").await.unwrap(), PutApp::Conflict(Some(1)));
+        assert_eq!(store.put_app_if(APP, Some(2), "two").await.unwrap(), PutApp::Conflict(Some(1)));
+        assert_eq!(bed.count("app_version").await, 1);
+        assert_eq!(store.put_app_if(APP, Some(1), "two").await.unwrap(), PutApp::Done(2));
+        assert_eq!(store.put_app_if(APP, Some(2), "two").await.unwrap(), PutApp::Done(2));
+        assert_eq!(store.put_app_if(APP, Some(2), "one").await.unwrap(), PutApp::Done(1));
+        assert_eq!(store.put_app("st-b", "one").await.unwrap(), 1);
+        assert_eq!(store.put_app_if("st-b", Some(1), "two").await.unwrap(), PutApp::Done(2));
+        assert_eq!(store.get_app(APP, 2).await.unwrap().as_deref(), Some("two"));
+
+        // Of many who saw the same version one wins; on PostgreSQL they are on two nodes.
+        let other = if bed.file().is_some() { store.clone() } else { bed.open().await };
+        for (app, expected) in [(APP, Some(1)), ("st-new", None)] {
+            let mut running = tokio::task::JoinSet::new();
+            for n in 0..20 {
+                let store = if n % 2 == 0 { store.clone() } else { other.clone() };
+                running.spawn(async move { store.put_app_if(app, expected, &format!("by {n}")).await.unwrap() });
+            }
+            let (mut won, mut lost) = (Vec::new(), Vec::new());
+            while let Some(answer) = running.join_next().await {
+                match answer.unwrap() {
+                    PutApp::Done(version) => won.push(version),
+                    PutApp::Conflict(version) => lost.push(version.unwrap()),
+                }
+            }
+            let current = store.current_app(app).await.unwrap().unwrap();
+            assert_eq!(won, [current]);
+            assert_eq!(lost, [current; 19]);
+        }
+        other.close().await;
         store.close().await;
     }
 

@@ -117,3 +117,37 @@ fn a_key_file_is_made_once_and_private() {
     assert!(KeyRing::load_or_create(&path).is_err());
     std::fs::remove_dir_all(directory).unwrap();
 }
+
+#[test]
+fn a_mac_is_for_one_purpose_and_survives_a_new_key() {
+    let old = Sealer::new(KeyRing::parse(KEY).unwrap());
+    let both = Sealer::new(KeyRing::parse(&format!("k2:{OTHER},{KEY}")).unwrap());
+    let new = Sealer::new(KeyRing::parse(&format!("k2:{OTHER}")).unwrap());
+    let mac = old.mac("share", b"c#1").unwrap();
+    assert_eq!(mac, old.mac("share", b"c#1").unwrap());
+    assert!(old.verify_mac("share", b"c#1", &mac));
+    let others: [(&str, &[u8]); 5] =
+        [("share", b"c#2"), ("fetch", b"c#1"), ("sharec", b"#1"), ("share\0c", b"#1"), ("", b"")];
+    for (purpose, bytes) in others {
+        assert_ne!(mac, old.mac(purpose, bytes).unwrap());
+        assert!(!old.verify_mac(purpose, bytes, &mac), "{purpose}");
+    }
+    // Shortened to 16 bytes it counts; shorter or longer it does not.
+    for length in 0..=mac.len() {
+        assert_eq!(old.verify_mac("share", b"c#1", &mac[..length]), length >= 16, "{length}");
+    }
+    assert!(!old.verify_mac("share", b"c#1", &[&mac[..], &[0]].concat()));
+    for bit in 0..8 * 16 {
+        let mut changed = mac;
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            !old.verify_mac("share", b"c#1", &changed[..16]) && !both.verify_mac("share", b"c#1", &changed)
+        );
+    }
+    // The newest key makes them, every key of the ring knows its own.
+    let newest = new.mac("share", b"c#1").unwrap();
+    assert_eq!(both.mac("share", b"c#1").unwrap(), newest);
+    assert_eq!(both.macs("share", b"c#1").unwrap(), [newest, mac]);
+    assert!(both.verify_mac("share", b"c#1", &mac) && both.verify_mac("share", b"c#1", &newest));
+    assert!(!new.verify_mac("share", b"c#1", &mac));
+}

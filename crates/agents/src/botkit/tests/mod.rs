@@ -281,6 +281,7 @@ fn item(seq: u64, by: Speaker, to: Role, body: Body) -> Item {
             owner: Owner::Bot,
         },
         before: Vec::new(),
+        transcript: None,
     }
 }
 

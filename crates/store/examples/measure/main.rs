@@ -8,7 +8,12 @@
 //! Two kinds of unit: *message* = inbox + guarded state of 1.5 kB + one entry + one participant; *cursor* = one
 //! participant. Prints units per second at saturation, latency at a steady 1,000 a second, and the disk's fsync.
 //! Options: `--conversations 1000 --tasks 512 --seconds 5 --lanes 0 --probe /dir/for/the/fsync/probe`.
+//!
+//! With `--lists 100000` it measures opening and the lists instead, on that many conversations (`lists.rs`); it fills an
+//! empty database first, and uses a filled one as it is.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod lists;
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -204,6 +209,10 @@ async fn main() {
         println!("fsync of 8 kB appended: {}", show(fsync(directory)));
     }
     let keys = KeyRing::parse("measure:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+    let conversations = number("lists", 0);
+    if conversations > 0 {
+        return lists::measure(&url, &keys, conversations as i64).await;
+    }
     let store = Store::open(Settings { url, lanes: number("lanes", 0), keys }).await.unwrap();
     let mut all = Vec::new();
     for _ in 0..count {

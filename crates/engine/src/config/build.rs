@@ -1,0 +1,263 @@
+//! A document becomes something that runs. Every fault is told at once, each with its path.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use interline_agents::all as connectors;
+use interline_connector::agent::{Connector, Env};
+use interline_connector::channel::ChannelApp;
+use interline_connector::{AgentSystem, Credential, Http};
+use interline_core::{App, AppId, IntegrationName};
+use serde_json::{Map, Value};
+use url::Url;
+use uuid::Uuid;
+
+use super::apps::{Draft, Origin};
+use super::document::{Document, Integration, Scope};
+use super::{Invalid, Retired};
+use crate::apps::Runtime;
+
+/// Names stand in paths and on wires.
+const LONGEST_NAME: usize = 64;
+
+type Agents = BTreeMap<IntegrationName, Arc<dyn AgentSystem>>;
+
+/// What a document is built with.
+pub(super) struct Site<'a> {
+    pub http: &'a Http,
+    pub public_url: &'a Url,
+    pub origin: Origin,
+    /// What is in force: settings that do not change are not judged again.
+    pub current: Option<&'a Document>,
+}
+
+/// Makes the app ready to run.
+pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runtime, Vec<Invalid>> {
+    let document = &draft.document;
+    let mut faults = Vec::new();
+    check_bot_id(&document.app.id, &mut faults);
+    check_names(document, &mut faults);
+    check_credentials(document, &mut faults);
+    let id = AppId::from(document.app.id.as_str());
+    let channels = channels(document, &mut faults);
+    let env = |name: &IntegrationName| Env {
+        app: id.clone(),
+        name: name.clone(),
+        public_url: site.public_url.clone(),
+        http: site.http.clone(),
+        credentials: Arc::new(with_scope(document, Scope::Botkit)),
+    };
+    let mut agents = agents(document, site, &env, &mut faults);
+    check_references(document, &agents, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut systems: BTreeMap<_, _> =
+        agents.iter().map(|(name, agent)| (name.clone(), agent.describe())).collect();
+    for (name, retired) in &draft.retired {
+        let Retired { integration, .. } = retired;
+        // It ran until now. Should a new version of ours not take its settings any more, its sessions are given up.
+        let built = connector(&integration.kind)
+            .and_then(|connector| connector.build(settings(integration), env(name)).ok());
+        if let Some(agent) = built {
+            systems
+                .insert(name.clone(), interline_core::app::AgentSystem { retired: true, ..agent.describe() });
+            agents.insert(name.clone(), agent);
+        }
+    }
+    let app = App {
+        id: id.clone(),
+        agents: systems,
+        default_agent: document.default_agent.clone(),
+        channel_agents: document.channel_agents.clone(),
+        flow: document.flow.clone(),
+        deadlines: document.deadlines.clone(),
+        texts: document.texts.clone(),
+    };
+    let credentials = with_scope(document, Scope::Web);
+    let channel_app = ChannelApp { id, name: document.app.name.clone(), credentials, channels };
+    Ok(Runtime {
+        app: Arc::new(app),
+        agents,
+        channel_app: Arc::new(channel_app),
+        retention_ms: document.app.retention_days.map(|days| i64::from(days) * 86_400_000),
+        transcript: document.transcript.clone(),
+        version,
+        configured: Some(Arc::new(draft.clone())),
+    })
+}
+
+fn connector(kind: &str) -> Option<&'static dyn Connector> {
+    connectors().iter().find(|connector| connector.manifest().id == kind).copied()
+}
+
+fn settings(integration: &Integration) -> Value {
+    Value::Object(integration.settings.clone())
+}
+
+fn with_scope(document: &Document, scope: Scope) -> BTreeMap<String, Credential> {
+    let granted = document.credentials.iter().filter(|(_, credential)| credential.scopes.contains(&scope));
+    granted.map(|(name, credential)| (name.clone(), credential.credential())).collect()
+}
+
+/// A BotKit answers 500 to anything else.
+fn check_bot_id(id: &str, faults: &mut Vec<Invalid>) {
+    let uuid = id
+        .strip_prefix("st-")
+        .and_then(|uuid| Uuid::try_parse(uuid).ok().filter(|read| read.to_string() == uuid));
+    let good =
+        uuid.is_some_and(|uuid| uuid.get_version_num() == 5 && uuid.get_variant() == uuid::Variant::RFC4122);
+    if !good {
+        let suggestion = Uuid::new_v5(&Uuid::NAMESPACE_URL, id.as_bytes());
+        faults.push(Invalid::at(
+            "app.id",
+            format!("`{id}` is not `st-` and a lower-case version 5 UUID; for instance st-{suggestion}"),
+        ));
+    }
+}
+
+fn check_names(document: &Document, faults: &mut Vec<Invalid>) {
+    let plain = |name: &str| {
+        !name.is_empty()
+            && name.len() <= LONGEST_NAME
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let channels = document.channels.keys().map(|name| ("channels", name.as_str()));
+    let agents = document.agents.keys().map(|name| ("agents", name.as_str()));
+    let credentials = document.credentials.keys().map(|name| ("credentials", name.as_str()));
+    for (group, name) in channels.chain(agents).chain(credentials).filter(|(_, name)| !plain(name)) {
+        let shown: String = name.chars().take(LONGEST_NAME).collect();
+        let rule = format!("use letters, digits, `-`, `_` and `.`, at most {LONGEST_NAME}");
+        faults.push(Invalid::at(format!("{group}.{shown}"), format!("is not a name: {rule}")));
+    }
+    for name in document.channels.keys().filter(|name| document.agents.contains_key(*name)) {
+        let message = "a channel has this name already; integrations of one app have different names";
+        faults.push(Invalid::at(format!("agents.{name}"), message));
+    }
+}
+
+fn check_credentials(document: &Document, faults: &mut Vec<Invalid>) {
+    let mut ids = BTreeMap::new();
+    for (name, credential) in &document.credentials {
+        let at = |field: &str| format!("credentials.{name}.{field}");
+        if credential.client_id.is_empty() {
+            faults.push(Invalid::at(at("client_id"), "is empty; `cs-` and a UUID is usual"));
+        }
+        if credential.client_secret.expose().is_empty() {
+            faults.push(Invalid::at(at("client_secret"), "is empty: anybody could sign"));
+        }
+        if let Some(other) = ids.insert(credential.client_id.as_str(), name) {
+            faults.push(Invalid::at(at("client_id"), format!("is the one of `{other}`")));
+        }
+    }
+}
+
+fn channels(document: &Document, faults: &mut Vec<Invalid>) -> BTreeMap<IntegrationName, (String, Value)> {
+    let mut channels = BTreeMap::new();
+    for (name, integration) in &document.channels {
+        let at = format!("channels.{name}");
+        let Some(channel) = interline_channels::find(&integration.kind) else {
+            let known: Vec<&str> = interline_channels::CHANNELS.iter().map(|channel| channel.id).collect();
+            faults.push(no_type(&at, "channel", &integration.kind, &known));
+            continue;
+        };
+        let settings = settings(integration);
+        if let Err(message) = (channel.check)(&settings) {
+            faults.push(within(&at, &message));
+        }
+        for used in settings["credentials"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let granted =
+                document.credentials.get(used).is_some_and(|known| known.scopes.contains(&Scope::Web));
+            if !granted {
+                let message = format!("there is no credential `{used}` with the scope `web`");
+                faults.push(Invalid::at(format!("{at}.credentials"), message));
+            }
+        }
+        channels.insert(name.clone(), (integration.kind.clone(), settings));
+    }
+    channels
+}
+
+fn agents(
+    document: &Document,
+    site: &Site<'_>,
+    env: &dyn Fn(&IntegrationName) -> Env,
+    faults: &mut Vec<Invalid>,
+) -> Agents {
+    let mut agents = Agents::new();
+    for (name, integration) in &document.agents {
+        let at = format!("agents.{name}");
+        let Some(connector) = connector(&integration.kind) else {
+            let known: Vec<&str> = connectors().iter().map(|connector| connector.manifest().id).collect();
+            faults.push(no_type(&at, "agent system", &integration.kind, &known));
+            continue;
+        };
+        let unchanged = site.current.and_then(|current| current.agents.get(name)) == Some(integration);
+        judge_addresses(&at, &integration.settings, site, unchanged, faults);
+        match connector.build(settings(integration), env(name)) {
+            Ok(agent) => {
+                agents.insert(name.clone(), agent);
+            }
+            Err(message) => faults.push(within(&at, &message)),
+        }
+    }
+    agents
+}
+
+/// What a file of the operator names may be reached, private or not. What comes by the API may not be private, unless
+/// this process was told that it may.
+fn judge_addresses(
+    at: &str,
+    settings: &Map<String, Value>,
+    site: &Site<'_>,
+    unchanged: bool,
+    faults: &mut Vec<Invalid>,
+) {
+    let texts = settings.iter().filter_map(|(field, value)| Some((field, value.as_str()?)));
+    for (field, url) in texts.filter_map(|(field, text)| Some((field, Url::parse(text).ok()?))) {
+        match site.origin {
+            Origin::Operator => site.http.guard().allow(&url),
+            Origin::Api if unchanged => {}
+            Origin::Api => {
+                if let Err(forbidden) = site.http.guard().check(&url) {
+                    faults.push(Invalid::at(format!("{at}.{field}"), forbidden.to_string()));
+                }
+            }
+            Origin::Store => {}
+        }
+    }
+}
+
+fn check_references(document: &Document, agents: &Agents, faults: &mut Vec<Invalid>) {
+    // One that is there and faulty has its own fault already.
+    let known = |name: &IntegrationName| agents.contains_key(name) || document.agents.contains_key(name);
+    let default = document.default_agent.iter().map(|name| ("default_agent".to_owned(), name));
+    let mapped =
+        document.channel_agents.iter().map(|(channel, name)| (format!("channel_agents.{channel}"), name));
+    for (place, name) in default.chain(mapped).filter(|(_, name)| !known(name)) {
+        faults.push(Invalid::at(place, format!("there is no agent system `{name}` under `agents`")));
+    }
+    for channel in document.channel_agents.keys().filter(|name| !document.channels.contains_key(*name)) {
+        let message = format!("there is no channel `{channel}` under `channels`");
+        faults.push(Invalid::at(format!("channel_agents.{channel}"), message));
+    }
+    for fault in document.flow.check(known) {
+        faults.push(Invalid::at(fault.path, fault.message));
+    }
+}
+
+fn no_type(at: &str, what: &str, kind: &str, known: &[&str]) -> Invalid {
+    let message = format!("there is no {what} type `{kind}`; there is {}", known.join(", "));
+    Invalid::at(format!("{at}.type"), message)
+}
+
+/// A connector's own words begin with the field.
+fn within(at: &str, message: &str) -> Invalid {
+    let field = message.split_once(": ").filter(|(field, _)| {
+        field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'))
+    });
+    match field {
+        Some((field, message)) => Invalid::at(format!("{at}.{field}"), message),
+        None => Invalid::at(at, message),
+    }
+}

@@ -1,0 +1,185 @@
+//! An app as people write it: the `--app` file, the body of `apply`, the answer of `export`. One shape for all.
+//!
+//! ```yaml
+//! app: { id: ${BOT_ID}, name: Support }
+//! credentials:
+//!   main: { client_id: ${CLIENT_ID}, client_secret: ${CLIENT_SECRET}, algorithm: HS256, scopes: [web, botkit] }
+//! channels:
+//!   web: { type: web, credentials: [main], origins: ["https://www.example.com"] }
+//! agents:
+//!   desk: { type: botkit, url: ${BOTKIT_URL} }
+//! default_agent: desk
+//! flow: …
+//! ```
+
+use std::collections::BTreeMap;
+
+use interline_connector::{Algorithm, Credential, Secret};
+use interline_core::IntegrationName;
+use interline_core::app::Texts;
+use interline_core::flow::Flow;
+use interline_core::transfer::deadline::Deadlines;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Invalid;
+
+/// An app: names are stable, references are by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Which app, and what it is called.
+    pub app: Identity,
+    /// Who may sign, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credentials: BTreeMap<String, ScopedCredential>,
+    /// The channels, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<IntegrationName, Integration>,
+    /// The agent systems, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agents: BTreeMap<IntegrationName, Integration>,
+    /// The agent system for channels that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_agent: Option<IntegrationName>,
+    /// Channel → agent system.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channel_agents: BTreeMap<IntegrationName, IntegrationName>,
+    /// How long each stage of a transfer may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deadlines: Deadlines,
+    /// What the customer is told when the flow says nothing else.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub texts: Texts,
+    /// The link to what was said before a transfer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transcript: Transcript,
+    /// What the bot says and when it hands over.
+    pub flow: Flow,
+}
+
+/// Which app, and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// `st-` and a version 5 UUID.
+    pub id: String,
+    /// As shown to customers.
+    pub name: String,
+    /// How long closed conversations are kept; none: until somebody erases them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+}
+
+/// A client id with its secret, and what it opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopedCredential {
+    /// `cs-…`.
+    pub client_id: String,
+    /// Used as raw UTF-8.
+    pub client_secret: Secret,
+    /// The only algorithm accepted and used.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+    /// What it may be used for. There is no default: whoever writes a secret down says what it opens.
+    pub scopes: Vec<Scope>,
+}
+
+impl ScopedCredential {
+    /// Without its scopes.
+    pub fn credential(&self) -> Credential {
+        Credential {
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.to_secrecy(),
+            algorithm: self.algorithm,
+        }
+    }
+}
+
+/// What a credential opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Logins of web chat customers.
+    Web,
+    /// Calls of and to a BotKit.
+    Botkit,
+}
+
+/// A configured connector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Integration {
+    /// Which connector: the id of its manifest.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What its settings schema asks for.
+    #[serde(flatten)]
+    pub settings: Map<String, Value>,
+}
+
+/// The link to what was said before a transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transcript {
+    /// Whether agent systems get one at all.
+    pub link: bool,
+    /// How often it may be opened.
+    pub accesses: u32,
+    /// It ends so many hours after its rung opened.
+    pub expires_hours: u32,
+}
+
+impl Default for Transcript {
+    fn default() -> Self {
+        Self { link: true, accesses: 10, expires_hours: 30 * 24 }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Document {
+    /// Reads one from JSON.
+    ///
+    /// # Errors
+    /// Where, and what is wrong there. It quotes no value: it may be a secret.
+    pub fn from_json(value: Value) -> Result<Self, Invalid> {
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let path = if path == "." { String::new() } else { path };
+            Invalid { path, message: discreet(&error.into_inner().to_string()) }
+        })
+    }
+
+    /// As JSON, secrets in the clear. What is not set is not there.
+    pub fn to_json(&self) -> Value {
+        // It was read from JSON or YAML, so it can be written.
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        drop_nulls(&mut value);
+        value
+    }
+}
+
+/// serde quotes the text that it did not expect; that may be a secret on the wrong line.
+fn discreet(message: &str) -> String {
+    match message.split_once("invalid type: string \"") {
+        Some((before, after)) => {
+            let rest = after.rsplit_once('"').map_or("", |(_, rest)| rest);
+            format!("{before}invalid type: a text{rest}")
+        }
+        None => message.to_owned(),
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
