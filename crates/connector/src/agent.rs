@@ -9,6 +9,7 @@ use interline_core::{AppId, ConversationId, Entry, Owner, Participant, Seq, app}
 use serde_json::Value;
 use url::Url;
 
+use crate::channel::Mark;
 use crate::failure::Failure;
 use crate::http::Http;
 use crate::manifest::Manifest;
@@ -42,9 +43,10 @@ pub trait AgentSystem: Send + Sync + 'static {
         Answer::error(404, "this integration has no history call")
     }
 
-    /// The customer is typing, or stopped. Best effort and never logged; nothing where the vendor has no such thing.
-    async fn typing(&self, conversation: &Brief, session: Option<Value>, on: bool) {
-        let _ = (conversation, session, on);
+    /// Tells what is not in the log: typing, receipts. Only what the manifest says it takes. Best effort: what is lost is
+    /// lost, and a newer one makes up for it. Not for duplex sessions, which get it by their [`Link`].
+    async fn aside(&self, conversation: &Brief, session: Option<Value>, aside: &Aside) {
+        let _ = (conversation, session, aside);
     }
 
     /// Owns a duplex session instead of `deliver`, until it is over. Only for [`crate::manifest::Delivery::Pinned`].
@@ -95,6 +97,31 @@ pub struct Brief {
     pub owner: Owner,
 }
 
+/// Something that is told and is not in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// The customer is typing, or stopped.
+    Typing(bool),
+    /// The customer has, or has read, everything up to here. The newest one alone is told.
+    Receipt {
+        /// Delivered or read.
+        mark: Mark,
+        /// The newest line of the agent that it covers.
+        seq: Seq,
+        /// What the vendor calls that line, if it told.
+        remote_id: Option<String>,
+    },
+}
+
+/// Up to where a receipt of an agent system goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpTo {
+    /// An entry of ours.
+    Entry(Seq),
+    /// What the vendor calls a part of an entry ([`Done::remote_ids`]). One that nobody knows changes nothing.
+    Remote(String),
+}
+
 /// A delivery that worked.
 #[derive(Debug, Clone, Default)]
 pub struct Done {
@@ -111,16 +138,27 @@ pub struct Done {
 pub trait Link: Send {
     /// The session document as last saved.
     fn session(&self) -> Option<Value>;
-    /// The next entry to deliver. None: the participant's part is over. Safe to drop and call again.
-    async fn next(&mut self) -> Option<Item>;
+    /// What is to be told next. None: the participant's part is over. Safe to drop and call again.
+    async fn next(&mut self) -> Option<Next>;
     /// What came of the entry that `next` returned last. Returns when it is durable.
     async fn done(&mut self, seq: Seq, result: Result<Done, Failure>);
     /// The vendor told something. Returns when it is durable. The same `external_id` again changes nothing.
     async fn heard(&mut self, external_id: Option<String>, event: AgentEvent);
     /// The agent is typing, or stopped. Outside the log; nothing waits for it.
     fn typing(&mut self, on: bool);
+    /// The agent's side has, or has read, what the customer said, up to here.
+    async fn receipt(&mut self, mark: Mark, up_to: UpTo);
     /// Saves the session document.
     async fn save(&mut self, session: Value);
+}
+
+/// What a duplex session is to tell.
+#[derive(Debug)]
+pub enum Next {
+    /// An entry. It is settled with [`Link::done`].
+    Item(Box<Item>),
+    /// Something that is not in the log: told and forgotten.
+    Aside(Aside),
 }
 
 /// How a duplex session ended.

@@ -31,7 +31,7 @@ pub mod manifest;
 pub mod secret;
 pub mod webhook;
 
-pub use agent::{AgentSystem, Done, Item, Link, RunEnd};
+pub use agent::{AgentSystem, Aside, Done, Item, Link, Next, RunEnd, UpTo};
 pub use credential::{Algorithm, Credential};
 pub use failure::{Cause, Failure};
 pub use guard::Guard;

@@ -13,6 +13,8 @@ pub struct Manifest {
     pub delivery: Delivery,
     /// What it tells about a transfer's progress.
     pub signals: Signals,
+    /// What it can be told beside what is said.
+    pub takes: Takes,
     /// Whether a repeated delivery does harm.
     pub dedupe: Dedupe,
     /// When a text counts as delivered.
@@ -42,6 +44,15 @@ pub struct Signals {
     pub joined: bool,
     /// A place in the queue.
     pub queued: bool,
+}
+
+/// What an agent system can be told beside what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Takes {
+    /// That the customer is typing.
+    pub typing: bool,
+    /// Up to where the customer has, and has read, what the agent said.
+    pub receipts: bool,
 }
 
 /// What a repeated delivery does at the vendor.

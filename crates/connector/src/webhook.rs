@@ -8,6 +8,9 @@ use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::request_id::RequestId;
 use interline_core::{ConversationId, Entry, ParticipantNo};
 
+use crate::agent::UpTo;
+use crate::channel::Mark;
+
 /// A request that has proven nothing yet.
 #[derive(Debug, Clone)]
 pub struct Unverified {
@@ -69,6 +72,26 @@ pub enum Heard {
         external_id: Option<String>,
         /// What.
         event: AgentEvent,
+    },
+    /// A vendor tells up to where its side has, or has read, what the customer said.
+    Receipt {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The participant.
+        participant: ParticipantNo,
+        /// Delivered or read.
+        mark: Mark,
+        /// Up to here.
+        up_to: UpTo,
+    },
+    /// A vendor tells that its agent is typing, or stopped.
+    Typing {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The participant.
+        participant: ParticipantNo,
+        /// Typing or not.
+        on: bool,
     },
     /// It asks what was said in an app to and by a customer. The answer comes from [`crate::AgentSystem::history`].
     History(HistoryQuery),

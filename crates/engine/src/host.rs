@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use url::Url;
 
 use crate::apps::Runtime;
-use crate::dispatch::{brief, read_entry};
+use crate::dispatch::read_entry;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, Changed, InboxKey, Trouble, to_i64};
 use crate::live::{Key, Live};
@@ -166,7 +166,7 @@ impl Host for Engine {
     }
 
     fn typing(&self, app: &AppId, customer: &Customer, on: bool) {
-        let (inner, app, customer) = (self.inner.clone(), app.clone(), customer.clone());
+        let (inner, app, customer) = (self.inner.clone(), app.clone(), customer.id.clone());
         self.inner.tasks.spawn(async move { inner.customer_types(&app, &customer, on).await });
     }
 
@@ -401,26 +401,6 @@ impl Inner {
         }
         newest_first.reverse();
         Ok(HistoryPage { more: total > skip + newest_first.len(), lines: newest_first, total })
-    }
-
-    async fn customer_types(&self, app: &AppId, customer: &Customer, on: bool) {
-        let Some(runtime) = self.apps.get(app) else { return };
-        let open = self.customers.get(app, &customer.id).open.lock().await.clone();
-        let Some(conversation) = open else { return };
-        let Some(slot) = self.slots.peek(&Key { app: app.clone(), conversation }) else { return };
-        let found = {
-            let guard = slot.live.lock().await;
-            let live = guard.as_ref();
-            live.and_then(|live| {
-                let rung = live.state.transfer.as_ref()?.rung.as_ref()?;
-                let row = live.rows.get(&rung.participant)?;
-                let session = row.row.session.as_deref().and_then(|text| serde_json::from_str(text).ok());
-                Some((runtime.agents.get(&rung.target.integration)?.clone(), session, brief(live)))
-            })
-        };
-        if let Some((agent, session, brief)) = found {
-            agent.typing(&brief, session, on).await;
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use interline_core::{Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Time, step};
+use interline_core::{Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Speaker, Time, step};
 use interline_store::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
 use serde::Serialize;
 use tokio::sync::MutexGuard;
@@ -51,6 +51,8 @@ pub(crate) struct Change<'a> {
     pub touched: Option<ParticipantNo>,
     /// What the outside calls entries.
     pub remote_ids: Vec<RemoteId>,
+    /// What this participant's outside calls the first line of the agent that comes of the inputs.
+    pub says_as: Option<(ParticipantNo, String)>,
 }
 
 /// Inbound exactly-once: (integration, scope, external id) is unique.
@@ -84,7 +86,7 @@ const TRIES: usize = 8;
 
 impl Change<'_> {
     pub fn inputs(by: &str, inputs: Vec<Input>, key: Option<InboxKey>) -> Change<'_> {
-        Change { inputs, key, by, rows: &|_| {}, touched: None, remote_ids: Vec::new() }
+        Change { inputs, key, by, rows: &|_| {}, touched: None, remote_ids: Vec::new(), says_as: None }
     }
 }
 
@@ -272,6 +274,13 @@ impl Live {
 }
 
 impl News {
+    /// The agent's line, by its name outside.
+    fn said_as(&self, change: &Change<'_>) -> Option<RemoteId> {
+        let (participant, remote_id) = change.says_as.clone()?;
+        let line = self.entries.iter().find(|entry| matches!(entry.by, Speaker::Agent { .. }))?;
+        Some(RemoteId { participant: i64::from(participant.0), remote_id, seq: to_i64(line.seq.0), part: 0 })
+    }
+
     fn unit(
         &self,
         runtime: &Runtime,
@@ -310,7 +319,7 @@ impl News {
             state: self.stepped.then(|| state_write(runtime, live)).transpose()?,
             entries: entries.collect::<Result<_, _>>()?,
             participants,
-            remote_ids: change.remote_ids.clone(),
+            remote_ids: change.remote_ids.iter().cloned().chain(self.said_as(change)).collect(),
         })
     }
 }

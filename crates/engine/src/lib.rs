@@ -17,6 +17,7 @@
 //! | `hints.rs` | "look there": losing one costs latency, never correctness |
 //! | `host.rs` | what channels see of the engine |
 //! | `webhooks.rs` | vendors' calls |
+//! | `asides.rs` | typing and receipts, both ways |
 //! | `operate.rs` | what operators see and do |
 //! | `transcript.rs` | the link to what was said before a transfer |
 //! | `watch.rs` | what changes, for live views |
@@ -26,6 +27,7 @@
 //! | `stop.rs` | finishing work in hand |
 
 mod apps;
+mod asides;
 mod clock;
 pub mod config;
 mod customers;

@@ -92,9 +92,12 @@ impl Inner {
             to_i64(live.ok_or(Trouble::Unknown)?.state.head.0)
         };
         let (delivered, read) = (delivered.min(head), read.min(head));
-        slot.customer_marks[0].fetch_max(delivered, Ordering::Relaxed);
-        slot.customer_marks[1].fetch_max(read, Ordering::Relaxed);
+        let before = (
+            slot.customer_marks[0].fetch_max(delivered, Ordering::Relaxed),
+            slot.customer_marks[1].fetch_max(read, Ordering::Relaxed),
+        );
         let (app, conversation) = (key.app.as_str(), key.conversation.as_str());
-        Ok(self.store.mark(app, conversation, 0, delivered, read).await?)
+        self.store.mark(app, conversation, 0, delivered, read).await?;
+        self.customer_reached(&slot, before, (delivered, read)).await
     }
 }

@@ -3,14 +3,14 @@
 //! The task runs the connector's `run` with a [`Link`]. A lost session is resumed from its document where the manifest
 //! says so, also after a restart of ours; else the agent is lost and the transfer goes on with the next rung.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use interline_connector::channel::Hint;
-use interline_connector::{AgentSystem, Cause, Done, Failure, Item, Link, RunEnd};
+use interline_connector::channel::Mark;
+use interline_connector::{AgentSystem, Aside, Cause, Done, Failure, Item, Link, Next, RunEnd, UpTo};
 use interline_core::conversation::input::{AgentEvent, DeliveryResult};
 use interline_core::transfer::Reason;
 use interline_core::{Entry, Input, ParticipantNo, Seq, Time};
@@ -35,13 +35,44 @@ const LOOK: Duration = Duration::from_secs(5);
 /// entry stands behind it.
 pub(crate) const RUNNING: &str = "running";
 
-type Running = HashMap<(Key, ParticipantNo), Arc<Notify>>;
+/// So much that is not in the log waits for a session; what is older is forgotten.
+const ASIDES: usize = 16;
+
+type Running = HashMap<(Key, ParticipantNo), Arc<Wake>>;
+
+/// How a session learns that there is something to tell.
+#[derive(Default)]
+struct Wake {
+    notify: Notify,
+    asides: Mutex<VecDeque<Aside>>,
+}
+
+impl Wake {
+    fn asides(&self) -> std::sync::MutexGuard<'_, VecDeque<Aside>> {
+        self.asides.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The duplex sessions that run on this node.
 #[derive(Default)]
 pub(crate) struct Pinned(Mutex<Running>);
 
 impl Pinned {
+    /// Tells a session something that is not in the log. A newer typing takes the place of an older one.
+    pub fn tell_aside(&self, key: &Key, no: ParticipantNo, aside: Aside) {
+        let Some(wake) = self.map().get(&(key.clone(), no)).cloned() else { return };
+        let mut asides = wake.asides();
+        if matches!(aside, Aside::Typing(_)) {
+            asides.retain(|known| !matches!(known, Aside::Typing(_)));
+        }
+        asides.push_back(aside);
+        while asides.len() > ASIDES {
+            asides.pop_front();
+        }
+        drop(asides);
+        wake.notify.notify_one();
+    }
+
     fn map(&self) -> std::sync::MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,11 +86,11 @@ impl Inner {
         no: ParticipantNo,
         agent: Arc<dyn AgentSystem>,
     ) -> Result<(), Trouble> {
-        let wake = Arc::new(Notify::new());
+        let wake = Arc::new(Wake::default());
         {
             let mut running = self.pinned.map();
             if let Some(known) = running.get(&(slot.key.clone(), no)) {
-                known.notify_one();
+                known.notify.notify_one();
                 return Ok(());
             }
             running.insert((slot.key.clone(), no), wake.clone());
@@ -94,7 +125,7 @@ struct Session {
     slot: Arc<Slot>,
     no: ParticipantNo,
     agent: Arc<dyn AgentSystem>,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
     /// The current run delivered or heard something.
     fruitful: AtomicBool,
 }
@@ -199,6 +230,22 @@ impl Session {
         self.inner.change(&*self.runtime()?, &self.slot, &mut guard, change).await.map(|_| ())
     }
 
+    /// What the vendor told.
+    async fn hear(
+        &self,
+        input: Input,
+        key: Option<InboxKey>,
+        says_as: Option<(ParticipantNo, String)>,
+    ) -> Result<(), Trouble> {
+        let runtime = self.runtime()?;
+        let mut guard = self.slot.live.lock().await;
+        self.inner.load(&self.slot, &mut guard).await?;
+        let row = guard.as_ref().and_then(|live| live.rows.get(&self.no));
+        let by = row.map(Row::integration).unwrap_or_default();
+        let change = Change { says_as, ..Change::inputs(&by, vec![input], key) };
+        self.inner.change(&runtime, &self.slot, &mut guard, change).await.map(|_| ())
+    }
+
     async fn over(&self) {
         let done = |row: &mut Row| {
             row.row.done = true;
@@ -233,7 +280,7 @@ impl Session {
 }
 
 /// What a session finds to do.
-enum Next {
+enum Found {
     Item(Row, Arc<Entry>, Box<Item>),
     /// It was begun before, and nobody knows what came of it.
     Unknown(Row, Arc<Entry>),
@@ -262,35 +309,35 @@ impl Line<'_> {
     }
 
     /// What is to be delivered now. What must be written before is written.
-    async fn look(&mut self) -> Result<Next, Trouble> {
+    async fn look(&mut self) -> Result<Found, Trouble> {
         let Session { inner, slot, no, agent, .. } = self.session;
         let runtime = &*self.session.runtime()?;
         let mut guard = slot.live.lock().await;
         inner.load(slot, &mut guard).await?;
         let Some(row) = guard.as_ref().and_then(|live| live.rows.get(no)).cloned() else {
-            return Ok(Next::Over);
+            return Ok(Found::Over);
         };
         if row.row.done {
-            return Ok(Next::Over);
+            return Ok(Found::Over);
         }
         let (entry, conversation) =
             match (inner.next_entry(slot, guard.as_ref(), &row).await?, guard.as_ref()) {
                 (Some((entry, true)), Some(live)) => (entry, brief(live)),
-                (None, _) if row.about.participant.to.is_some() => return Ok(Next::Over),
-                (Some(_) | None, _) => return Ok(Next::Wait(LOOK)),
+                (None, _) if row.about.participant.to.is_some() => return Ok(Found::Over),
+                (Some(_) | None, _) => return Ok(Found::Wait(LOOK)),
             };
         if let Some(until) = row.about.waiting.as_ref().map(|waiting| waiting.until) {
             let left = until.saturating_sub(inner.now().0);
             if left > 0 {
                 inner.wait(runtime, slot, &mut guard, &row, entry.seq).await?;
-                return Ok(Next::Wait(Duration::from_millis(left.unsigned_abs())));
+                return Ok(Found::Wait(Duration::from_millis(left.unsigned_abs())));
             }
         }
         let item = inner.item(slot, &row, entry.clone(), conversation).await?;
         if once(agent.as_ref(), &entry) && self.noted != Some(entry.seq) {
             let key = format!("{RUNNING} {no}#{}", entry.seq);
             if row.row.attempt_key.as_ref() == Some(&key) {
-                return Ok(Next::Unknown(row, entry));
+                return Ok(Found::Unknown(row, entry));
             }
             // Before the write: dropped in the middle of it, this call was not the one that attempted.
             self.noted = Some(entry.seq);
@@ -303,7 +350,7 @@ impl Line<'_> {
             let change = Change { rows: &rows, touched: Some(no), ..Change::inputs("", Vec::new(), None) };
             inner.change(runtime, slot, &mut guard, change).await?;
         }
-        Ok(Next::Item(row, entry, Box::new(item)))
+        Ok(Found::Item(row, entry, Box::new(item)))
     }
 }
 
@@ -313,23 +360,27 @@ impl Link for Line<'_> {
         self.document.clone()
     }
 
-    async fn next(&mut self) -> Option<Item> {
+    async fn next(&mut self) -> Option<Next> {
         loop {
+            let aside = self.session.wake.asides().pop_front();
+            if let Some(aside) = aside {
+                return Some(Next::Aside(aside));
+            }
             let wait = match self.look().await {
-                Ok(Next::Item(row, entry, item)) => {
+                Ok(Found::Item(row, entry, item)) => {
                     self.current = Some((row, entry));
-                    return Some(*item);
+                    return Some(Next::Item(item));
                 }
-                Ok(Next::Unknown(row, entry)) => {
+                Ok(Found::Unknown(row, entry)) => {
                     let cause = Cause::new(Reason::Unreachable, "the session was lost during the attempt");
                     self.settle(&row, &entry, Err(Failure::Uncertain(cause))).await;
                     continue;
                 }
-                Ok(Next::Over) | Err(Trouble::Unknown) => return None,
-                Ok(Next::Wait(wait)) => wait.min(LOOK),
+                Ok(Found::Over) | Err(Trouble::Unknown) => return None,
+                Ok(Found::Wait(wait)) => wait.min(LOOK),
                 Err(_) => Duration::from_secs(1),
             };
-            let _ = self.session.inner.clock.within(wait, self.session.wake.notified()).await;
+            let _ = self.session.inner.clock.within(wait, self.session.wake.notify.notified()).await;
         }
     }
 
@@ -353,20 +404,27 @@ impl Link for Line<'_> {
         session.fruitful.store(true, Ordering::Relaxed);
         let integration = session.row().await.ok().flatten().map(|row| row.integration()).unwrap_or_default();
         let input = Input::Agent { participant: session.no, event };
+        let says_as = external_id.clone().map(|external_id| (session.no, external_id));
         let key = external_id.map(|external_id| InboxKey {
             integration: integration.clone(),
             scope: format!("{}/{}", session.slot.key.conversation, session.no),
             external_id,
         });
-        session.insist(|| session.step(vec![input.clone()], key.clone(), |_| {})).await;
+        session.insist(|| session.hear(input.clone(), key.clone(), says_as.clone())).await;
     }
 
     fn typing(&mut self, on: bool) {
-        let session = self.session;
-        if let Ok(live) = session.slot.live.try_lock()
-            && let Some(customer) = live.as_ref().map(|live| live.state.customer.id.clone())
-        {
-            session.inner.customers.tell(&session.slot.key.app, &customer, Hint::AgentTyping(on));
+        let Session { inner, slot, no, .. } = self.session;
+        let (inner, slot, no) = (inner.clone(), slot.clone(), *no);
+        let tasks = inner.tasks.clone();
+        tasks.spawn(async move { inner.agent_types(&slot, no, on).await });
+    }
+
+    async fn receipt(&mut self, mark: Mark, up_to: UpTo) {
+        let Session { inner, slot, no, .. } = self.session;
+        // Not worth waiting for: a newer one makes up for it.
+        if let Err(error) = inner.agent_reached(slot, *no, mark, up_to).await {
+            tracing::debug!(%error, "a receipt was not taken");
         }
     }
 

@@ -6,12 +6,12 @@ use interline_connector::webhook::{History, HistoryQuery};
 use interline_connector::{AgentSystem, Answer, Heard, Rejected, Unverified};
 use interline_core::conversation::request_id::RequestId;
 use interline_core::conversation::state::Customer;
-use interline_core::{AppId, CustomerId, Input, IntegrationName};
+use interline_core::{AppId, ConversationId, CustomerId, Input, IntegrationName, ParticipantNo};
 
 use crate::apps::Runtime;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, InboxKey, Trouble};
-use crate::live::{Key, Live};
+use crate::live::{Key, Live, Slot};
 
 /// A customer's history is counted up to this many lines.
 const MOST: usize = 10_000;
@@ -117,8 +117,19 @@ impl Inner {
                     scope: format!("{}/{participant}", slot.key.conversation),
                     external_id,
                 });
+                let says_as = key.as_ref().map(|key| (participant, key.external_id.clone()));
                 let input = Input::Agent { participant, event };
-                self.change(runtime, &slot, &mut guard, Change::inputs(&by, vec![input], key)).await?;
+                let change = Change { says_as, ..Change::inputs(&by, vec![input], key) };
+                self.change(runtime, &slot, &mut guard, change).await?;
+                Ok(None)
+            }
+            Heard::Receipt { conversation, participant, mark, up_to } => {
+                let slot = self.theirs(app, &conversation, participant, proven).await?;
+                self.agent_reached(&slot, participant, mark, up_to).await.map(|()| None)
+            }
+            Heard::Typing { conversation, participant, on } => {
+                let slot = self.theirs(app, &conversation, participant, proven).await?;
+                self.agent_types(&slot, participant, on).await;
                 Ok(None)
             }
             Heard::History(query) => {
@@ -126,6 +137,24 @@ impl Inner {
                 Ok(proven.first().map(|(_, agent)| agent.history(&history)))
             }
         }
+    }
+
+    /// The conversation, if this participant of it is one of those who proved who they are.
+    async fn theirs(
+        &self,
+        app: &AppId,
+        conversation: &ConversationId,
+        participant: ParticipantNo,
+        proven: &[Named],
+    ) -> Result<Arc<Slot>, Trouble> {
+        let slot = self.slots.get(&Key { app: app.clone(), conversation: conversation.clone() });
+        let mut guard = slot.live.lock().await;
+        self.load(&slot, &mut guard).await?;
+        let row = guard.as_ref().and_then(|live| live.rows.get(&participant)).ok_or(Trouble::Unknown)?;
+        let integration = &row.about.participant.integration;
+        let known = proven.iter().any(|(name, _)| name == integration);
+        drop(guard);
+        if known { Ok(slot) } else { Err(Trouble::Unknown) }
     }
 
     async fn history_for_agent(&self, app: &AppId, query: &HistoryQuery) -> Result<History, Trouble> {

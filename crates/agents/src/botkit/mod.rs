@@ -29,7 +29,7 @@ use bytes::Bytes;
 use interline_connector::agent::{Connector, Env};
 use interline_connector::failure::Cause;
 use interline_connector::http::{Reply, Request};
-use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals};
+use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes};
 use interline_connector::webhook::{History, Unverified};
 use interline_connector::{AgentSystem, Answer, Credential, Done, Failure, Item, Received, Rejected};
 use interline_core::app;
@@ -46,6 +46,7 @@ static MANIFEST: Manifest = Manifest {
     title: "Custom (BotKit)",
     delivery: Delivery::Push,
     signals: Signals { joined: false, queued: false },
+    takes: Takes { typing: false, receipts: false },
     dedupe: Dedupe::None,
     acknowledged: Acknowledged::Sent,
     // Two calls that a bot file makes one after the other may arrive in either order, but at about the same time.

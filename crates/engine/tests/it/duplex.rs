@@ -13,13 +13,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use interline_connector::agent::{Link, RunEnd};
-use interline_connector::manifest::{Dedupe, Delivery};
+use interline_connector::channel::Mark;
+use interline_connector::manifest::{Dedupe, Delivery, Takes};
 use interline_connector::{
-    AgentSystem, Answer, Cause, Done, Failure, Item, Manifest, Received, Rejected, Unverified,
+    AgentSystem, Answer, Aside, Cause, Done, Failure, Item, Manifest, Next, Received, Rejected, Unverified,
+    UpTo,
 };
 use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::Reason;
-use interline_core::{Body, app};
+use interline_core::{Body, Seq, app};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,6 +36,7 @@ struct Chat {
     /// Keys and words, in order; a key that is known already is dropped.
     got: Vec<(String, String)>,
     events: Vec<Value>,
+    asides: Vec<String>,
     closed: bool,
 }
 
@@ -99,9 +102,9 @@ impl Vendor {
     pub fn tell(&self, chat: &str, mut event: Value) {
         let mut chats = self.chats.lock().unwrap();
         let chat = chats.get_mut(chat).unwrap();
-        if event.get("typing").is_none() {
-            event["event"] =
-                json!(chat.events.iter().filter(|event| event.get("typing").is_none()).count() + 1);
+        let aside = |event: &Value| event.get("typing").is_some() || event.get("read").is_some();
+        if !aside(&event) {
+            event["event"] = json!(chat.events.iter().filter(|event| !aside(event)).count() + 1);
         }
         chat.events.push(event);
         drop(chats);
@@ -115,6 +118,11 @@ impl Vendor {
             .get(chat)
             .map(|chat| chat.got.iter().map(|(_, words)| words.clone()).collect())
             .unwrap_or_default()
+    }
+
+    /// What the chat was told beside.
+    pub fn asides(&self, chat: &str) -> Vec<String> {
+        self.chats.lock().unwrap().get(chat).map(|chat| chat.asides.clone()).unwrap_or_default()
     }
 
     pub fn closed(&self, chat: &str) -> bool {
@@ -159,6 +167,10 @@ impl Vendor {
     /// None: the connection is cut.
     fn hear(&self, line: &Value, current: &mut String, sent: &mut usize) -> Option<Value> {
         let (mut chats, mut faults) = (self.chats.lock().unwrap(), self.faults.lock().unwrap());
+        if let (Some(chat), Some(aside)) = (chats.get_mut(&*current), line["aside"].as_str()) {
+            chat.asides.push(aside.to_owned());
+            return Some(json!({ "noted": true }));
+        }
         if line.get("open").is_some() {
             faults.opened += 1;
             *current = format!("chat-{}", faults.opened);
@@ -201,7 +213,8 @@ type Lost = String;
 
 impl Duplex {
     pub fn new(vendor: &Vendor, resumes: bool, dedupe: Dedupe) -> Arc<Self> {
-        let manifest = Manifest { delivery: Delivery::Pinned, resumes, dedupe, ..manifest("duplex") };
+        let takes = Takes { typing: true, receipts: true };
+        let manifest = Manifest { delivery: Delivery::Pinned, resumes, dedupe, takes, ..manifest("duplex") };
         Arc::new(Self { manifest, address: vendor.address })
     }
 
@@ -220,11 +233,14 @@ impl Duplex {
         let mut waiting: Option<Item> = None;
         loop {
             tokio::select! {
-                item = link.next(), if waiting.is_none() => {
-                    let Some(item) = item else { return Ok(()) };
-                    send(&mut output, &say(&item)).await?;
-                    waiting = Some(item);
-                }
+                next = link.next(), if waiting.is_none() => match next {
+                    None => return Ok(()),
+                    Some(Next::Aside(aside)) => send(&mut output, &aside_line(&aside)).await?,
+                    Some(Next::Item(item)) => {
+                        send(&mut output, &say(&item)).await?;
+                        waiting = Some(*item);
+                    }
+                },
                 line = lines.next_line() => {
                     let line = line.map_err(|error| error.to_string())?.ok_or("cut")?;
                     let line: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
@@ -243,6 +259,15 @@ impl Duplex {
     }
 }
 
+fn aside_line(aside: &Aside) -> Value {
+    match aside {
+        Aside::Typing(on) => json!({ "aside": format!("typing {on}") }),
+        Aside::Receipt { mark, seq, remote_id } => {
+            json!({ "aside": format!("{mark:?} {seq} {}", remote_id.as_deref().unwrap_or("-")) })
+        }
+    }
+}
+
 fn say(item: &Item) -> Value {
     match &item.entry.body {
         Body::Open => json!({ "open": item.key() }),
@@ -254,6 +279,12 @@ fn say(item: &Item) -> Value {
 async fn tell(link: &mut dyn Link, line: &Value, document: &mut Option<Value>) {
     if let Some(on) = line["typing"].as_bool() {
         return link.typing(on);
+    }
+    if line.get("noted").is_some() {
+        return;
+    }
+    if line["read"] == json!("all") {
+        return link.receipt(Mark::Read, UpTo::Entry(Seq(u64::MAX))).await;
     }
     let event = match line["said"].as_str() {
         Some(words) => said(words),
@@ -341,7 +372,8 @@ impl AgentSystem for Scripted {
     }
 
     async fn run(&self, link: &mut dyn Link) -> RunEnd {
-        while let Some(item) = link.next().await {
+        while let Some(next) = link.next().await {
+            let Next::Item(item) = next else { continue };
             self.tries.lock().unwrap().push((crate::fake::what(&item.entry.body), std::time::Instant::now()));
             let panics = std::mem::take(&mut *self.panics.lock().unwrap());
             assert!(panics == 0, "as the test wants");

@@ -6,16 +6,18 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use interline_connector::agent::Brief;
-use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Signals};
+use interline_connector::channel::Mark;
+use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Signals, Takes};
 use interline_connector::webhook::{History, HistoryQuery, Proof};
 use interline_connector::{
-    AgentSystem, Answer, Cause, Done, Failure, Heard, Item, Manifest, Received, Rejected, Unverified,
+    AgentSystem, Answer, Aside, Cause, Done, Failure, Heard, Item, Manifest, Received, Rejected, Unverified,
+    UpTo,
 };
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::request_id::{RequestId, RequestKind};
 use interline_core::transfer::Reason;
-use interline_core::{Body, app};
+use interline_core::{Body, Seq, app};
 use serde_json::{Value, json};
 
 use crate::world::until;
@@ -57,7 +59,7 @@ pub struct Fake {
     describe: app::AgentSystem,
     script: Mutex<VecDeque<Act>>,
     tries: Mutex<Vec<Try>>,
-    typed: Mutex<Vec<bool>>,
+    asides: Mutex<Vec<Aside>>,
 }
 
 pub fn manifest(id: &'static str) -> Manifest {
@@ -66,6 +68,7 @@ pub fn manifest(id: &'static str) -> Manifest {
         title: "Fake",
         delivery: Delivery::Push,
         signals: Signals { joined: false, queued: false },
+        takes: Takes { typing: true, receipts: true },
         dedupe: Dedupe::ByKey,
         acknowledged: Acknowledged::Answer,
         drain_ms: 0,
@@ -94,8 +97,8 @@ impl Fake {
     }
 
     pub fn with(manifest: Manifest, describe: app::AgentSystem) -> Arc<Self> {
-        let (script, tries, typed) = Default::default();
-        Arc::new(Self { manifest, describe, script, tries, typed })
+        let (script, tries, asides) = Default::default();
+        Arc::new(Self { manifest, describe, script, tries, asides })
     }
 
     pub fn script(&self, acts: impl IntoIterator<Item = Act>) {
@@ -135,8 +138,9 @@ impl Fake {
         .await
     }
 
-    pub fn typed(&self) -> Vec<bool> {
-        self.typed.lock().unwrap().clone()
+    /// What was told beside the log.
+    pub fn asides(&self) -> Vec<Aside> {
+        self.asides.lock().unwrap().clone()
     }
 }
 
@@ -218,6 +222,25 @@ impl AgentSystem for Fake {
             vec![Heard::Named(id.parse().map_err(|_| Rejected(Answer::error(404, "unreadable")))?)]
         } else if let Some(customer) = body["history"].as_str() {
             vec![Heard::History(HistoryQuery { customer: customer.into(), skip: 0, limit: 3 })]
+        } else if body.get("receipt").is_some() {
+            let receipt = &body["receipt"];
+            let up_to = match receipt["seq"].as_u64() {
+                Some(seq) => UpTo::Entry(Seq(seq)),
+                None => UpTo::Remote(receipt["id"].as_str().unwrap().to_owned()),
+            };
+            vec![Heard::Receipt {
+                conversation: receipt["conversation"].as_str().unwrap().into(),
+                participant: serde_json::from_value(receipt["participant"].clone()).unwrap(),
+                mark: if receipt["read"] == true { Mark::Read } else { Mark::Delivered },
+                up_to,
+            }]
+        } else if body.get("typing").is_some() {
+            let typing = &body["typing"];
+            vec![Heard::Typing {
+                conversation: typing["conversation"].as_str().unwrap().into(),
+                participant: serde_json::from_value(typing["participant"].clone()).unwrap(),
+                on: typing["on"].as_bool().unwrap(),
+            }]
         } else {
             let event = &body["event"];
             vec![Heard::Event {
@@ -235,8 +258,9 @@ impl AgentSystem for Fake {
         Answer::ok(json!({ "lines": lines, "total": history.total, "more": history.more }))
     }
 
-    async fn typing(&self, _: &Brief, _: Option<Value>, on: bool) {
-        self.typed.lock().unwrap().push(on);
+    async fn aside(&self, _: &Brief, session: Option<Value>, aside: &Aside) {
+        assert!(session.is_some(), "an aside without a session");
+        self.asides.lock().unwrap().push(aside.clone());
     }
 
     async fn probe(&self) -> Result<(), String> {

@@ -1,10 +1,10 @@
-//! Hand-overs through the whole engine: the ladder, deadlines, interception, callbacks, typing.
+//! Hand-overs through the whole engine: the ladder, deadlines, interception, callbacks.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use interline_connector::Manifest;
-use interline_connector::channel::{HeardAs, Hint, Host, Mark, What};
+use interline_connector::channel::{HeardAs, What};
 use interline_connector::manifest::Signals;
 use interline_core::app::{AgentSystem, HoldPolicy};
 use interline_core::conversation::classify::Call;
@@ -246,43 +246,6 @@ fn the_customer_ends_the_chat_or_everything() {
         node.webhook("fake", event(&conversation, 1, None, &said("late"))).await;
         node.until_noted(&anna, "late", |note| matches!(note, Note::Late { .. })).await;
         assert_eq!(node.loaded(&anna).await.closed_at, closed_at);
-        node.engine.stop().await;
-    });
-}
-
-#[test]
-fn typing_goes_both_ways_outside_the_log() {
-    each("typing", async |world| {
-        let desk = Fake::by_key();
-        let node = world.agent("desk", desk.clone()).start().await;
-        let anna = node.customer("anna").await;
-        let mut hints = node.engine.watch(&node.app, &anna);
-        node.say(&anna, "a human please").await;
-        node.until_seen(&anna, "joined").await;
-        node.hear(
-            &anna,
-            Some("c-1"),
-            What::Text(Text { client_id: Some("c-1".into()), ..Text::plain("hi") }),
-        )
-        .await;
-        desk.until_got("hi").await;
-        let before = node.loaded(&anna).await.version;
-        for on in [true, false] {
-            let (engine, app, anna) = (node.engine.clone(), node.app.clone(), anna.clone());
-            node.on(async move { engine.typing(&app, &anna, on) }).await;
-            until("typed", async || (desk.typed().last() == Some(&on)).then_some(())).await;
-        }
-        assert_eq!(node.loaded(&anna).await.version, before);
-        // And the customer is told what reached the agent.
-        let reached = loop {
-            let hint = tokio::time::timeout(Duration::from_secs(10), hints.recv()).await.unwrap().unwrap();
-            if let Hint::Reached { mark, client_ids, .. } = hint
-                && !client_ids.is_empty()
-            {
-                break (mark, client_ids);
-            }
-        };
-        assert_eq!(reached, (Mark::Delivered, vec!["c-1".to_owned()]));
         node.engine.stop().await;
     });
 }
