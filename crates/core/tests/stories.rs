@@ -1,4 +1,4 @@
-//! The classic stories, step by step, and that the random world is rich enough to meet what the rules speak of.
+//! The classic stories, step by step.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,14 +10,11 @@ use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::Note;
 use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
 use interline_core::flow::Node;
-use interline_core::transfer::{Failure, Outcome, Reason, Stage, Target};
-use interline_core::{App, Body, Input, Owner, ParticipantNo, Role, Seq, Speaker};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use interline_core::transfer::{Failure, Outcome, Reason, Stage};
+use interline_core::{App, Body, Input, Owner, ParticipantNo, Role, Seq};
 use support::acts::{begun, say};
 use support::app::{desk, kit, says, simple, to, watching_kit};
-use support::story::any_story;
-use support::world::{Moment, World, operator};
+use support::world::{World, operator};
 
 #[test]
 fn hand_over_and_back() {
@@ -418,134 +415,4 @@ fn an_interceptor_whose_session_is_gone_holds_nothing_up() {
     world.step(Input::Delivery { participant: ParticipantNo(1), seq: held[0], result });
     assert!(world.state.held.iter().all(|line| !held.contains(&line.seq)));
     assert_eq!(world.customer_heard(), ["Hello"]);
-}
-
-/// A property that never meets its case proves nothing: the random world must reach every corner that the rules name.
-#[test]
-fn the_random_world_reaches_every_corner() {
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let mut corners: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
-    let mut seen = |what: &'static str, times: usize| {
-        *corners.entry(what).or_default() += u32::try_from(times).unwrap();
-    };
-    for _ in 0..400 {
-        let story = any_story().new_tree(&mut runner).unwrap().current();
-        let world = World::play(&story);
-        for moment in &world.history {
-            let stage = moment.step.state.transfer.as_ref().map(|transfer| transfer.stage);
-            for (name, of) in [
-                ("requested", Stage::Requested),
-                ("opening", Stage::Opening),
-                ("waiting", Stage::Waiting),
-                ("talking", Stage::Talking),
-                ("closing", Stage::Closing),
-            ] {
-                seen(name, usize::from(stage == Some(of)));
-            }
-            seen("closed", usize::from(moment.step.state.owner == Owner::Closed));
-            for (what, times) in operator_corners(moment) {
-                seen(what, times);
-            }
-            let left_out = |target: &Target| {
-                moment.app.agents.contains_key(&target.integration)
-                    && !moment.app.takes_new(&target.integration)
-            };
-            let before = moment.before.transfer.as_ref();
-            let on_retired =
-                before.and_then(|transfer| transfer.rung.as_ref()).is_some_and(|rung| left_out(&rung.target));
-            seen(
-                "goes on at a retired system",
-                usize::from(on_retired && moment.step.entries.iter().any(|entry| entry.to == Role::Customer)),
-            );
-            let opens =
-                moment.step.entries.iter().any(|entry| matches!(entry.body, Body::Note(Note::RungOpens(_))));
-            let in_ladder = before.is_some_and(|transfer| transfer.ladder.iter().any(left_out));
-            seen("a retired system is left out of the ladder", usize::from(opens && in_ladder));
-            let refused = matches!(&moment.input, Input::Callback { integration, call: Call::StartAgentSession, .. }
-                if moment.before.owner == Owner::Bot && !moment.app.takes_new(integration));
-            seen("a retired system may not take over", usize::from(refused));
-            let transfer = moment.step.state.transfer.as_ref();
-            seen("second rung", usize::from(transfer.is_some_and(|transfer| transfer.tried > 1)));
-            seen("said while closing", transfer.map_or(0, |transfer| transfer.for_bot.len()));
-            seen("held", moment.step.state.held.len());
-            seen("many held", usize::from(moment.step.state.held.len() == 20));
-        }
-        for entry in &world.log {
-            let late_release =
-                entry.release_of.is_some() && entry.by == Speaker::Bot && entry.to == Role::Customer;
-            seen("bot line released", usize::from(late_release));
-            seen("customer line released", usize::from(entry.release_of.is_some() && entry.to == Role::Bot));
-            let note = |is: bool| usize::from(is);
-            seen("skipped", note(entry.body == Body::Note(Note::Skipped)));
-            seen("passed on", note(entry.body == Body::Note(Note::PassedOn)));
-            seen("dropped", note(entry.body == Body::Note(Note::Dropped)));
-            seen("late", note(matches!(entry.body, Body::Note(Note::Late { .. }))));
-            let loops = Outcome::Failed(Failure::of(Reason::Loop));
-            seen("loop", note(entry.body == Body::Note(Note::TransferEnded(loops))));
-            let released_after =
-                entry.release_of.is_some() && entry.by == Speaker::Bot && entry.to == Role::Customer;
-            seen(
-                "released after the bot let go",
-                usize::from(released_after && world.owner_at(entry.seq) == Owner::Agent),
-            );
-        }
-        for hearer in world.hearers.values() {
-            seen("took over", usize::from(hearer.participant.took_over));
-            seen("a third transfer", usize::from(hearer.participant.transfer.is_some_and(|no| no.0 == 3)));
-        }
-    }
-    for (what, times) in &corners {
-        assert!(*times >= 10, "{what}: {times} of {corners:?}");
-    }
-}
-
-/// What an operator's act came to.
-fn operator_corners(moment: &Moment) -> Vec<(&'static str, usize)> {
-    let Input::Operator { act, .. } = &moment.input else { return Vec::new() };
-    let (before, after) = (&moment.before, &moment.step.state);
-    let stage = before.transfer.as_ref().map(|transfer| transfer.stage);
-    let wrote = |is: fn(&Body) -> bool| moment.step.entries.iter().any(|entry| is(&entry.body));
-    let rung_failed = wrote(|body| matches!(body, Body::Note(Note::RungFailed { .. })));
-    let opens = wrote(|body| matches!(body, Body::Note(Note::RungOpens(_))));
-    let decided = after.held.len() < before.held.len();
-    let is = |what, is: bool| (what, usize::from(is));
-    match act {
-        OperatorAct::Ends(_) => vec![is("an operator ends a transfer", stage.is_some())],
-        OperatorAct::Retries => vec![
-            is("an operator retries in Requested", opens && stage == Some(Stage::Requested)),
-            is("an operator retries in Opening", opens && stage == Some(Stage::Opening)),
-            is("an operator retries in Waiting", opens && stage == Some(Stage::Waiting)),
-            is("an operator retries in vain", !opens && after.owner == Owner::Agent),
-        ],
-        OperatorAct::Says { .. } => vec![is("an operator speaks", before.owner != Owner::Closed)],
-        OperatorAct::Skips { .. } => vec![
-            is("an operator skips an Open", rung_failed),
-            is("an operator skips a held line", decided),
-            is(
-                "an operator skips a line",
-                !rung_failed
-                    && !decided
-                    && after != before
-                    && stage.is_some()
-                    && moment
-                        .step
-                        .entries
-                        .iter()
-                        .any(|entry| entry.by == Speaker::System && entry.to == Role::Customer),
-            ),
-        ],
-        OperatorAct::Drops { .. } => vec![
-            is("an operator drops an agent", rung_failed),
-            is("an operator drops an interceptor", decided),
-        ],
-    }
-}
-
-impl World {
-    /// Who owned the conversation when an entry was written.
-    fn owner_at(&self, seq: Seq) -> Owner {
-        let newest = self.log.iter().filter(|entry| entry.seq <= seq).map(|entry| entry.epoch).max();
-        newest.and_then(|epoch| self.owners().get(&epoch).copied()).unwrap_or(Owner::Bot)
-    }
 }

@@ -6,7 +6,7 @@ use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::{Note, Text};
 use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAct};
 use interline_core::transfer::{Failure, Reason};
-use interline_core::{App, Body, Input, ParticipantNo};
+use interline_core::{App, Body, Input, ParticipantNo, State};
 
 use super::world::{Moment, World, operator};
 
@@ -88,4 +88,11 @@ pub fn begun(app: App) -> World {
     let mut world = World::new(app);
     world.step(Input::Connected);
     world
+}
+
+/// Nothing came of an act but its note.
+pub fn only_noted(moment: &Moment) -> bool {
+    let Moment { before, step, .. } = moment;
+    let expected = State { head: before.head.next(), ..before.clone() };
+    step.state == expected && step.participants.is_empty() && step.entries.len() == 1
 }

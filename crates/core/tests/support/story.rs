@@ -175,7 +175,7 @@ fn what<W: Strategy<Value = String> + Clone + 'static>(words: W) -> impl Strateg
         1 => Just(What::Tick),
         1 => prop_oneof![9 => Just(Scope::AgentChat), 1 => Just(Scope::Conversation)].prop_map(What::CustomerEnds),
         4 => does(says).prop_map(What::Operator),
-        1 => (0..3_usize).prop_map(What::Retire),
+        2 => (0..3_usize).prop_map(What::Retire),
     ]
 }
 
