@@ -166,13 +166,16 @@ pub(crate) fn options(url: &str, dialect: Dialect) -> Result<AnyConnectOptions, 
     Ok(options.disable_statement_logging())
 }
 
-/// SQLite gives its side files the permissions of the main one, so the main one is created with the right ones first.
-fn create_file(url: &str) -> Result<(), OpenError> {
+/// The file that a SQLite URL names; none: it is in memory, or its name is escaped.
+pub(crate) fn file(url: &str) -> Option<&str> {
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = rest.split('?').next().unwrap_or(rest);
-    if path.is_empty() || path.contains('%') || path.starts_with(':') {
-        return Ok(());
-    }
+    (!path.is_empty() && !path.contains('%') && !path.starts_with(':')).then_some(path)
+}
+
+/// SQLite gives its side files the permissions of the main one, so the main one is created with the right ones first.
+fn create_file(url: &str) -> Result<(), OpenError> {
+    let Some(path) = file(url) else { return Ok(()) };
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);
     #[cfg(unix)]

@@ -19,7 +19,7 @@ use sqlx::{AnyConnection, Connection as _, Row as _};
 
 use crate::db::Dialect;
 use crate::error::Error;
-use crate::rows::{Statement, Type::Number, Type::Text};
+use crate::rows::{Statement, Type::Number, Type::Text, Values};
 use crate::task::Task;
 use crate::unit::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
 
@@ -184,11 +184,24 @@ async fn first_one(connection: &mut AnyConnection, app: &str, inbox: &Inbox) -> 
     Ok(Committed::Duplicate { conversation: conversation.into(), version: row.try_get("version")? })
 }
 
+/// Stays open. `closed_at` is not set: SQLite writes an index anew when a column of it is set, even to what it was, and two
+/// indexes hold the conversations without it. And it is not compared with NULL: without statistics PostgreSQL would read one
+/// of those two indexes, which find all open conversations of an app, instead of the key.
 static STATE: Statement = Statement::update(
-    "WITH v (app, id, expected, doc, owner, epoch, head, wake_at, closed_at, retain_until) AS (VALUES ",
+    "WITH v (app, id, expected, doc, owner, epoch, head, wake_at, retain_until) AS (VALUES ",
+    &[Text, Text, Number, Text, Text, Number, Number, Number, Number],
+    ") UPDATE conversation SET version = v.expected + 1, doc = v.doc, owner = v.owner, epoch = v.epoch, \
+     head = v.head, wake_at = v.wake_at, retain_until = v.retain_until FROM v \
+     WHERE conversation.app = v.app AND conversation.id = v.id AND conversation.version = v.expected \
+     AND coalesce(conversation.closed_at, -1) < 0",
+);
+
+/// Closes, or was closed before.
+static CLOSED: Statement = Statement::update(
+    "WITH v (app, id, expected, doc, owner, epoch, head, wake_at, retain_until, closed_at) AS (VALUES ",
     &[Text, Text, Number, Text, Text, Number, Number, Number, Number, Number],
     ") UPDATE conversation SET version = v.expected + 1, doc = v.doc, owner = v.owner, epoch = v.epoch, \
-     head = v.head, wake_at = v.wake_at, closed_at = v.closed_at, retain_until = v.retain_until FROM v \
+     head = v.head, wake_at = v.wake_at, retain_until = v.retain_until, closed_at = v.closed_at FROM v \
      WHERE conversation.app = v.app AND conversation.id = v.id AND conversation.version = v.expected",
 );
 
@@ -203,22 +216,30 @@ static OPENING: Statement = Statement::insert(
 /// Updates before openings: one group may close a customer's conversation and open the next.
 async fn write_states(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(), Failure> {
     let mut updates: Vec<(&Unit, &StateWrite)> = Vec::new();
+    let mut closed: Vec<(&Unit, &StateWrite)> = Vec::new();
     let mut openings: Vec<(&Unit, &StateWrite, &Opening)> = Vec::new();
     for unit in units {
         match &unit.state {
-            Some(state) if state.expected_version > 0 => updates.push((unit, state)),
+            Some(state) if state.expected_version > 0 => match state.closed_at {
+                Some(_) => closed.push((unit, state)),
+                None => updates.push((unit, state)),
+            },
             Some(state) => openings.extend(state.opening.iter().map(|opening| (*unit, state, opening))),
             None => {}
         }
     }
-    let updated = STATE
-        .run(connection, &updates, |(unit, state), values| {
-            values.text(&unit.app).text(&unit.conversation).number(state.expected_version).text(&state.doc);
-            values.text(state.owner).number(state.epoch).number(state.head).number_or_null(state.wake_at);
-            values.number_or_null(state.closed_at).number_or_null(state.retain_until);
+    let bind = |(unit, state): &(&Unit, &StateWrite), values: &mut Values| {
+        values.text(&unit.app).text(&unit.conversation).number(state.expected_version).text(&state.doc);
+        values.text(state.owner).number(state.epoch).number(state.head).number_or_null(state.wake_at);
+        values.number_or_null(state.retain_until);
+    };
+    let updated = STATE.run(connection, &updates, bind).await?;
+    let ended = CLOSED
+        .run(connection, &closed, |row, values| {
+            bind(row, values);
+            values.number_or_null(row.1.closed_at);
         })
-        .await
-        .map_err(guard_if_unique)?;
+        .await?;
     let opened = OPENING
         .run(connection, &openings, |(unit, state, opening), values| {
             values.text(&unit.app).text(&unit.conversation).text(&opening.customer).text(&opening.channel);
@@ -227,16 +248,8 @@ async fn write_states(connection: &mut AnyConnection, units: &[&Unit]) -> Result
             values.number_or_null(state.retain_until).text(&state.doc);
         })
         .await?;
-    let wanted = (updates.len() + openings.len()) as u64;
-    if updated + opened == wanted { Ok(()) } else { Err(Failure::Guard) }
-}
-
-/// An update that would give a customer a second open conversation.
-fn guard_if_unique(error: sqlx::Error) -> Failure {
-    match error.as_database_error() {
-        Some(database) if database.is_unique_violation() => Failure::Guard,
-        _ => Failure::Sql(error),
-    }
+    let wanted = (updates.len() + closed.len() + openings.len()) as u64;
+    if updated + ended + opened == wanted { Ok(()) } else { Err(Failure::Guard) }
 }
 
 static ENTRY: Statement = Statement::insert(

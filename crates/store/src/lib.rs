@@ -146,6 +146,11 @@ impl Store {
         schema::migrate(url).await
     }
 
+    /// The schema version of the database at `url`, without changing or creating it; 0: there is none yet.
+    pub async fn stored_version(url: &str) -> Result<u64, OpenError> {
+        schema::version(url).await
+    }
+
     /// Writes a unit; resolves only when it is durable.
     ///
     /// Units of one conversation are written in the order of their calls. A caller that goes away before the answer does

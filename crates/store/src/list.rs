@@ -1,14 +1,16 @@
 //! Lists: what an operator looks through, page by page.
 //!
 //! A page goes on behind the last row of the page before (a keyset), never at an offset: every page costs the same, and
-//! what is added meanwhile shifts nothing. Each list is read in the order of an index; a filter that picks few rows has
-//! an index of its own.
+//! what is added meanwhile shifts nothing. Each list is read in the order of an index, and each filter that may pick few
+//! rows out of many has an index of its own.
 //!
 //! | list | order | index |
 //! |---|---|---|
 //! | conversations | newest first | `conversation_by_opened` |
 //! | … of a channel | | `conversation_by_channel` |
-//! | … of a customer or address | | `conversation_by_customer`; few rows, sorted |
+//! | … of a customer | | `conversation_by_customer` |
+//! | … of an address | | the same for each of its customers (one a channel); sorted |
+//! | … that are open or with the bot | | `conversation_unclosed` |
 //! | … with an agent (`live`) | | `conversation_live` |
 //! | `engaged` | by conversation | `participant_engaged` |
 //! | `failing` | longest first | `participant_failing` |
@@ -220,7 +222,7 @@ const FAILING: &str = "SELECT conversation, no, integration, role, cursor, head,
     WHERE app = $1 AND done = 0 AND failing_since IS NOT NULL AND (failing_since, conversation, no) > ($2, $3, $4) \
     ORDER BY failing_since, conversation, no LIMIT $5";
 
-/// A statement that is put together from constant pieces. In each piece `?` is the value that comes with it.
+/// A statement that is put together from constant pieces. In a piece `?` is the value that comes with it.
 struct Select {
     text: String,
     values: Values,
@@ -260,29 +262,18 @@ impl Select {
 }
 
 fn conversations(app: &str, filter: &Filter<'_>, after: Option<(i64, &str)>, limit: i64) -> Select {
-    // SQLite takes the tables of a CROSS JOIN in the order written: first the one that is read in the list's order, or
-    // the address, which picks a few rows.
-    let mut select = match filter.address {
-        None => Select::of(
-            "SELECT c.id, c.customer, k.address, c.channel, c.owner, c.head, c.opened_at, c.closed_at, c.wake_at, \
-             c.doc FROM conversation c CROSS JOIN customer k \
-             WHERE c.app = $1 AND k.app = c.app AND k.id = c.customer",
-            app,
-        ),
-        Some(address) => {
-            let mut select = Select::of(
-                "SELECT c.id, c.customer, k.address, c.channel, c.owner, c.head, c.opened_at, c.closed_at, \
-                 c.wake_at, c.doc FROM customer k CROSS JOIN conversation c \
-                 WHERE k.app = $1 AND c.app = $1 AND c.customer = k.id",
-                app,
-            );
-            select.text(" AND k.address = ?", address);
-            select
-        }
-    };
+    let mut select = Select::of(
+        "SELECT c.id, c.customer, c.channel, c.owner, c.head, c.opened_at, c.closed_at, c.wake_at, c.doc, \
+         (SELECT k.address FROM customer k WHERE k.app = c.app AND k.id = c.customer) AS address \
+         FROM conversation c WHERE c.app = $1",
+        app,
+    );
+    select.bare(index(filter));
     match filter.owner {
         // In words: a partial index serves only a condition that is known when the statement is prepared.
         Some("agent") => select.bare(" AND c.owner = 'agent'"),
+        // Whoever has an owner is open.
+        Some("bot") => select.bare(" AND c.owner = 'bot' AND c.closed_at IS NULL"),
         Some(owner) => select.text(" AND c.owner = ?", owner),
         None => {}
     }
@@ -293,6 +284,13 @@ fn conversations(app: &str, filter: &Filter<'_>, after: Option<(i64, &str)>, lim
     }
     if let Some(customer) = filter.customer {
         select.text(" AND c.customer = ?", customer);
+    }
+    if let Some(address) = filter.address {
+        select.text(
+            " AND c.customer IN (SELECT k.id FROM customer k \
+             WHERE k.app = $1 AND length(k.address) > 0 AND k.address = ?)",
+            address,
+        );
     }
     if let Some(channel) = filter.channel {
         select.text(" AND c.channel = ?", channel);
@@ -313,6 +311,21 @@ fn conversations(app: &str, filter: &Filter<'_>, after: Option<(i64, &str)>, lim
     select
 }
 
+/// Names the index that a list is read from, by a condition that holds for every row (`migrations/0002_operators.sql`).
+/// The one that leaves the fewest rows: a customer has few conversations, and few are open.
+fn index(filter: &Filter<'_>) -> &'static str {
+    if filter.customer.is_some() || filter.address.is_some() {
+        return "";
+    }
+    match (filter.owner, filter.open, filter.channel) {
+        // The owner is enough for `conversation_live`, the customer for `conversation_by_customer`.
+        (Some("agent"), _, _) => "",
+        (Some("bot"), _, _) | (_, Some(true), _) => " AND length(c.app) > 0",
+        (_, _, Some(_)) => " AND length(c.channel) > 0",
+        (_, _, None) => " AND length(c.id) > 0",
+    }
+}
+
 fn customers(
     app: &str,
     channel: Option<&str>,
@@ -322,10 +335,10 @@ fn customers(
 ) -> Select {
     let mut select = Select::of("SELECT id, channel, address, created_at FROM customer WHERE app = $1", app);
     if let Some(channel) = channel {
-        select.text(" AND channel = ?", channel);
+        select.text(" AND length(channel) > 0 AND channel = ?", channel);
     }
     if let Some(address) = address {
-        select.text(" AND address = ?", address);
+        select.text(" AND length(address) > 0 AND address = ?", address);
     }
     if let Some(after) = after {
         select.text(" AND id < ?", after);

@@ -29,8 +29,29 @@ pub(crate) async fn migrate(url: &str) -> Result<u64, OpenError> {
     outcome.map(|()| known)
 }
 
+/// The version of the database at `url`, which is not changed; 0: there is none yet.
+pub(crate) async fn version(url: &str) -> Result<u64, OpenError> {
+    let dialect = Dialect::of(url)?;
+    if dialect == Dialect::Sqlite && db::file(url).is_some_and(|path| !std::path::Path::new(path).exists()) {
+        return Ok(0);
+    }
+    let database = |error: sqlx::Error| OpenError::Database(error.to_string());
+    let options = db::options(url, dialect)?;
+    let mut connection = db::connect(&options, dialect).await.map_err(database)?;
+    let found = stored_version(&mut connection).await;
+    let _ = connection.close().await;
+    match found {
+        Ok(version) => Ok(version),
+        // The migrator's table is missing.
+        Err(sqlx::Error::Database(_)) => Ok(0),
+        Err(error) => Err(database(error)),
+    }
+}
+
 async fn bring_up(connection: &mut AnyConnection, known: u64) -> Result<(), OpenError> {
-    let found = stored_version(connection).await;
+    // An error here means that the migrator's table is missing: whatever else is wrong, the migrator meets it again a
+    // moment later and reports it.
+    let found = stored_version(connection).await.unwrap_or(0);
     if found > known {
         return Err(OpenError::NewerSchema { found, known });
     }
@@ -40,12 +61,11 @@ async fn bring_up(connection: &mut AnyConnection, known: u64) -> Result<(), Open
     })
 }
 
-/// The version in the database; 0 for an empty one. An error here means that the migrator's table is missing: whatever
-/// else is wrong, the migrator meets it again a moment later and reports it.
-async fn stored_version(connection: &mut AnyConnection) -> u64 {
+/// The version that the migrator wrote down.
+async fn stored_version(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
     sqlx::query("SELECT coalesce(max(version), 0) AS version FROM _sqlx_migrations")
         .fetch_one(connection)
         .await
         .and_then(|row| row.try_get::<i64, _>("version"))
-        .map_or(0, i64::unsigned_abs)
+        .map(i64::unsigned_abs)
 }

@@ -66,7 +66,7 @@ pub struct StateWrite {
     pub expected_version: i64,
     /// The state document.
     pub doc: String,
-    /// `bot`, `agent` or `closed`.
+    /// `bot`, `agent`, or `closed`: exactly when `closed_at` is set.
     pub owner: &'static str,
     /// Rises with every change of the owner.
     pub epoch: i64,
@@ -74,7 +74,8 @@ pub struct StateWrite {
     pub head: i64,
     /// The earliest deadline, milliseconds.
     pub wake_at: Option<i64>,
-    /// When it closed. A customer has at most one conversation without it.
+    /// When it closed. A customer has at most one conversation without it. A closed one does not open again: a write
+    /// without it is then a conflict.
     pub closed_at: Option<i64>,
     /// From when on the sweep may erase it, milliseconds; counts only once it is closed.
     pub retain_until: Option<i64>,

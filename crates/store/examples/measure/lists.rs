@@ -4,7 +4,6 @@
 //! the oldest 100: what is rare and old is the hard case of a list in the order of time. 1 in 1,000 is of the channel
 //! `fax`, 1 in 500 has a participant that fails.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interline_store::{
@@ -135,13 +134,10 @@ pub async fn measure(url: &str, keys: &KeyRing, count: i64) {
         println!("opened: {opened:.1?}; with the first page of {}: {:.1?}", page.len(), begin.elapsed());
         store.close().await;
     }
-    let store = Arc::new(open().await.unwrap());
+    let store = open().await.unwrap();
     lists(&store, Plan { count }).await;
     others(&store).await;
-    match Arc::into_inner(store) {
-        Some(store) => store.close().await,
-        None => unreachable!("nobody else has it"),
-    }
+    store.close().await;
 }
 
 async fn lists(store: &Store, plan: Plan) {

@@ -34,7 +34,9 @@ async fn plan(connection: &mut AnyConnection, sql: &str, values: AnyArguments) -
 }
 
 const CONVERSATION: &str = "SEARCH c USING INDEX ";
-const CUSTOMER: &str = "SEARCH k USING INDEX sqlite_autoindex_customer_1 (app=? AND id=?)";
+/// The address of each row that is listed.
+const ADDRESS: [&str; 2] =
+    ["CORRELATED SCALAR SUBQUERY 1", "SEARCH k USING INDEX sqlite_autoindex_customer_1 (app=? AND id=?)"];
 
 #[tokio::test]
 async fn each_list_of_conversations_is_read_from_an_index() {
@@ -42,16 +44,32 @@ async fn each_list_of_conversations_is_read_from_an_index() {
     let all = Filter::default();
     let filters = [
         (all, "conversation_by_opened (app=?"),
-        (Filter { open: Some(true), ..all }, "conversation_by_opened (app=?"),
         (Filter { open: Some(false), ..all }, "conversation_by_opened (app=?"),
-        (Filter { owner: Some("bot"), ..all }, "conversation_by_opened (app=?"),
         (Filter { owner: Some("closed"), ..all }, "conversation_by_opened (app=?"),
+        (Filter { open: Some(true), ..all }, "conversation_unclosed (app=?"),
+        (Filter { owner: Some("bot"), ..all }, "conversation_unclosed (app=?"),
+        (Filter { owner: Some("bot"), channel: Some("web"), ..all }, "conversation_unclosed (app=?"),
+        (Filter { channel: Some("web"), open: Some(true), ..all }, "conversation_unclosed (app=?"),
         (Filter { owner: Some("agent"), ..all }, "conversation_live (app=?"),
         (Filter { owner: Some("agent"), open: Some(true), ..all }, "conversation_live (app=?"),
+        (Filter { owner: Some("agent"), channel: Some("web"), ..all }, "conversation_live (app=?"),
         (Filter { channel: Some("web"), ..all }, "conversation_by_channel (app=? AND channel=?"),
         (
-            Filter { channel: Some("web"), open: Some(true), ..all },
+            Filter { channel: Some("web"), open: Some(false), ..all },
             "conversation_by_channel (app=? AND channel=?",
+        ),
+        (
+            Filter { channel: Some("web"), owner: Some("closed"), ..all },
+            "conversation_by_channel (app=? AND channel=?",
+        ),
+        (Filter { customer: Some("k"), ..all }, "conversation_by_customer (app=? AND customer=?"),
+        (
+            Filter { customer: Some("k"), channel: Some("web"), ..all },
+            "conversation_by_customer (app=? AND customer=?",
+        ),
+        (
+            Filter { customer: Some("k"), open: Some(false), ..all },
+            "conversation_by_customer (app=? AND customer=?",
         ),
     ];
     for (filter, index) in filters {
@@ -66,7 +84,14 @@ async fn each_list_of_conversations_is_read_from_an_index() {
                     found[0].starts_with(&format!("{CONVERSATION}{index}")),
                     "{filter:?} {after:?}: {found:?}"
                 );
-                assert_eq!(found[1..], [CUSTOMER], "{filter:?} {after:?}");
+                assert_eq!(found[1..3], ADDRESS, "{filter:?} {after:?}");
+                // The index of a customer does not hold the id: what opened in the same millisecond is sorted.
+                let ties: &[&str] = if filter.customer.is_some() {
+                    &["USE TEMP B-TREE FOR LAST TERM OF ORDER BY"]
+                } else {
+                    &[]
+                };
+                assert_eq!(&found[3..], ties, "{filter:?} {after:?}");
                 // The page before and the times are a place in the index, not a condition on each row.
                 let ranged = opened_from.is_some() || opened_before.is_some() || after.is_some();
                 assert_eq!(ranged, found[0].contains("opened_at"), "{filter:?} {after:?}: {found:?}");
@@ -76,35 +101,20 @@ async fn each_list_of_conversations_is_read_from_an_index() {
 }
 
 #[tokio::test]
-async fn a_customer_or_address_picks_its_few_conversations() {
-    let (_bed, mut connection) = Bed::connect("plans_of_customers").await;
-    let all = Filter::default();
-    for open in [None, Some(true), Some(false)] {
-        for channel in [None, Some("web")] {
-            let (customer, address) =
-                (Filter { customer: Some("k"), ..all }, Filter { address: Some("x"), ..all });
-            for filter in [customer, address] {
-                let filter = Filter { open, channel, ..filter };
-                let (sql, values) = conversations("a", &filter, Some((7, "c")), 50).finish().unwrap();
-                let found = plan(&mut connection, &sql, values).await;
-                let by_address =
-                    "SEARCH k USING COVERING INDEX customer_by_bare_address (app=? AND address=?)";
-                assert_eq!(
-                    filter.address.is_some(),
-                    found.iter().any(|line| line == by_address),
-                    "{found:?}"
-                );
-                let of_one = [
-                    "conversation_by_customer (app=? AND customer=?",
-                    "conversation_open (app=? AND customer=?",
-                ];
-                let of_one = |line: &String| {
-                    of_one.iter().any(|index| line.starts_with(&format!("{CONVERSATION}{index}")))
-                };
-                assert!(found.iter().any(of_one), "{filter:?}: {found:?}");
-                assert!(!found.iter().any(|line| line.starts_with("SCAN")), "{filter:?}: {found:?}");
-            }
-        }
+async fn an_address_picks_its_few_conversations() {
+    let (_bed, mut connection) = Bed::connect("plans_of_addresses").await;
+    for (open, channel) in [(None, None), (Some(true), Some("web")), (Some(false), None), (None, Some("web"))]
+    {
+        let filter = Filter { address: Some("x"), open, channel, ..Filter::default() };
+        let (sql, values) = conversations("a", &filter, Some((7, "c")), 50).finish().unwrap();
+        let found = plan(&mut connection, &sql, values).await;
+        let of_one =
+            ["conversation_by_customer (app=? AND customer=?", "conversation_open (app=? AND customer=?"];
+        let of_one = of_one.map(|index| format!("{CONVERSATION}{index}"));
+        assert!(of_one.iter().any(|index| found[0].starts_with(index)), "{filter:?}: {found:?}");
+        let by_address = "SEARCH k USING COVERING INDEX customer_by_bare_address (app=? AND address=?)";
+        assert!(found.iter().any(|line| line == by_address), "{filter:?}: {found:?}");
+        assert!(!found.iter().any(|line| line.starts_with("SCAN")), "{filter:?}: {found:?}");
     }
 }
 

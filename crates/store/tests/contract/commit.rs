@@ -142,6 +142,29 @@ contract! {
         store.close().await;
     }
 
+    a_closed_conversation_is_written_to_but_does_not_open_again(bed) {
+        let store = bed.open().await;
+        opened(&store, APP, "c").await;
+        opened(&store, APP, "d").await;
+        let closed = |version: i64, id: &str, at: i64| {
+            let mut unit = line(APP, "c", version, id);
+            unit.state.as_mut().unwrap().closed_at = Some(at);
+            unit.state.as_mut().unwrap().owner = "closed";
+            unit
+        };
+        // Beside one that stays open.
+        let (one, other) = tokio::join!(store.commit(closed(1, "close", 50)), store.commit(line(APP, "d", 1, "talk")));
+        assert_eq!((one.unwrap(), other.unwrap()), (done(2), done(2)));
+        assert_eq!(store.commit(closed(2, "late", 50)).await.unwrap(), done(3));
+        assert_eq!(store.commit(closed(2, "stale", 50)).await.unwrap(), interline_store::Committed::Conflict);
+        let again = store.commit(line(APP, "c", 3, "again")).await.unwrap();
+        assert_eq!(again, interline_store::Committed::Conflict);
+        let loaded = store.load(APP, "c").await.unwrap().unwrap();
+        assert_eq!((loaded.version, loaded.closed_at, loaded.owner.as_str()), (3, Some(50), "closed"));
+        assert_eq!(store.load(APP, "d").await.unwrap().unwrap().closed_at, None);
+        store.close().await;
+    }
+
     senseless_units_are_refused_alone(bed) {
         let store = bed.open().await;
         opened(&store, APP, "c").await;

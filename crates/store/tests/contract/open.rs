@@ -32,10 +32,9 @@ contract! {
         for statement in [
             "DROP TABLE share_access", "DROP TABLE share", "DROP TABLE api_key",
             "DROP INDEX conversation_by_opened", "DROP INDEX conversation_by_channel",
-            "DROP INDEX conversation_live", "DROP INDEX conversation_by_customer",
+            "DROP INDEX conversation_live", "DROP INDEX conversation_unclosed",
             "DROP INDEX customer_by_bare_address", "DROP INDEX customer_by_channel",
             "DROP INDEX participant_engaged", "DROP INDEX participant_failing",
-            "CREATE INDEX conversation_by_customer ON conversation (app, customer, opened_at)",
             "DELETE FROM _sqlx_migrations WHERE version = 2",
         ] {
             raw.execute(statement).await.unwrap();
