@@ -28,6 +28,7 @@ function choose(id, byHand) {
   version = 0;
   $("lines").replaceChildren();
   $("trouble").hidden = true;
+  showTranscript(null);
   showConversations();
   if (poll) poll.abort();
   $("say").focus();
@@ -78,6 +79,19 @@ function showLines(lines) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
+// The page behind the link is the platform's, and each look at the words there counts.
+const transcript = element("a", "", "What was said before the hand-over");
+transcript.dataset.testid = "transcript";
+transcript.target = "_blank";
+transcript.rel = "noreferrer";
+transcript.hidden = true;
+$("about").after(transcript);
+
+function showTranscript(url) {
+  transcript.hidden = !/^https?:/.test(url ?? "");
+  if (!transcript.hidden) transcript.href = url;
+}
+
 // Until somebody chooses, the newest open conversation is shown.
 function chooseByItself() {
   if (chosenByHand && known.some((conversation) => conversation.id === chosen && conversation.open)) return;
@@ -101,7 +115,10 @@ async function watch() {
       if (state.conversations) {
         known = state.conversations;
         showConversations();
-        if (state.lines) showLines(state.lines);
+        if (state.lines) {
+          showLines(state.lines);
+          showTranscript(state.transcript);
+        }
         chooseByItself();
       }
     } catch (error) {

@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::gate::at;
 use super::{Behaviour, Rule, SayError, Simulator};
 
 /// A page that asks for news waits this long.
@@ -63,8 +64,20 @@ async fn state(State(sim): State<Simulator>, Query(poll): Query<Poll>) -> Json<V
         Ok(Ok(version)) => *version,
         Ok(Err(_)) | Err(_) => return Json(json!({ "version": poll.version })),
     };
+    let transcript = poll.conversation.as_deref().and_then(|id| transcript(&sim, id));
     let lines = poll.conversation.map(|id| sim.lines(&id));
-    Json(json!({ "version": version, "conversations": sim.conversations(), "lines": lines }))
+    let conversations = sim.conversations();
+    Json(json!({
+        "version": version, "conversations": conversations, "lines": lines, "transcript": transcript,
+    }))
+}
+
+/// The link that came with the hand-over, if there is one.
+fn transcript(sim: &Simulator, id: &str) -> Option<String> {
+    let shared = sim.shared();
+    let chat = shared.chats.iter().find(|chat| chat.id == id)?;
+    let url = at(&chat.data.fields, "/context/session/BotUserSession/transcriptUrl")?;
+    url.as_str().map(str::to_owned)
 }
 
 async fn conversations(State(sim): State<Simulator>) -> Json<Value> {

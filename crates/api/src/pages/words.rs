@@ -1,0 +1,259 @@
+//! What was said before a hand-over, in three shapes. Who said what is never left to the words: a line that looks like
+//! another speaker's stays inside its own.
+
+use interline_core::{Entry, Speaker, Time};
+use interline_engine::Transcript;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::html::{Slot, fill};
+
+const WORDS: &str = include_str!("transcript/words.html");
+const DAY: &str = include_str!("transcript/day.html");
+const LINE: &str = include_str!("transcript/line.html");
+
+/// Lines of a text: whatever starts a new line somewhere (Unicode, 5.8 "Newline Guidelines").
+const LINE_ENDS: [char; 7] = ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
+
+/// The transcript as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct Words<'a> {
+    bot: &'a str,
+    /// When the hand-over was asked for, RFC 3339.
+    until: String,
+    /// How often the link may still be used.
+    left: u32,
+    /// Older lines were left out.
+    cut: bool,
+    entries: Vec<Line<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    at: String,
+    by: By,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    text: &'a str,
+    #[serde(skip)]
+    time: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Customer,
+    Bot,
+    Agent,
+    Operator,
+}
+
+impl By {
+    fn role(self) -> &'static str {
+        match self {
+            Self::Customer => "Customer",
+            Self::Bot => "Bot",
+            Self::Agent => "Agent",
+            Self::Operator => "Operator",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Bot => "bot",
+            Self::Agent | Self::Operator => "agent",
+        }
+    }
+}
+
+pub(super) fn json(transcript: &Transcript) -> Words<'_> {
+    Words {
+        bot: &transcript.bot,
+        until: rfc3339(moment(transcript.until)),
+        left: transcript.left,
+        cut: transcript.cut,
+        entries: lines(transcript).collect(),
+    }
+}
+
+fn lines(transcript: &Transcript) -> impl Iterator<Item = Line<'_>> {
+    transcript.entries.iter().filter_map(|entry| line(&transcript.bot, entry))
+}
+
+fn line<'a>(bot: &'a str, entry: &'a Entry) -> Option<Line<'a>> {
+    let text = &entry.text()?.text;
+    let (by, name) = match &entry.by {
+        Speaker::Customer => (By::Customer, None),
+        // What we say by ourselves the customer hears in the bot's name.
+        Speaker::Bot | Speaker::System => (By::Bot, Some(bot)),
+        Speaker::Agent { name } => (By::Agent, name.as_deref()),
+        Speaker::Operator { name } => (By::Operator, name.as_deref()),
+    };
+    let (time, name) = (moment(entry.at), name.filter(|name| !name.trim().is_empty()));
+    Some(Line { at: rfc3339(time), by, name, text, time })
+}
+
+/// `[time] Name: text`; further lines of a text are indented, so that none of them passes for somebody else's.
+pub(super) fn text(transcript: &Transcript) -> String {
+    let mut page = String::new();
+    if transcript.cut {
+        page.push_str("(older lines are left out)\n");
+    }
+    for line in lines(transcript) {
+        let name = line.name.unwrap_or(line.by.role()).replace(LINE_ENDS, " ");
+        let text = line.text.replace("\r\n", "\n").replace(LINE_ENDS, "\n    ");
+        page.push_str(&format!("[{}] {name}: {text}\n", line.at));
+    }
+    page
+}
+
+/// Title and main part of the page.
+pub(super) fn page(transcript: &Transcript) -> (String, String) {
+    let mut days: Vec<(String, String)> = Vec::new();
+    for line in lines(transcript) {
+        let day = line.time.strftime("%A, %-d %B %Y").to_string();
+        if days.last().is_none_or(|(last, _)| *last != day) {
+            days.push((day, String::new()));
+        }
+        if let Some((_, items)) = days.last_mut() {
+            items.push_str(&item(&line));
+        }
+    }
+    let number = |no: usize| Slot::text(no.to_string());
+    let day = |(no, (day, items)): (usize, (String, String))| {
+        fill(DAY, &[("no", number(no)), ("day", Slot::text(day)), ("lines", Slot::Markup(items))])
+    };
+    let days: String = days.into_iter().enumerate().map(day).collect();
+    let until = moment(transcript.until);
+    let title = format!("Conversation with {}", transcript.bot);
+    let note = match (days.is_empty(), transcript.cut) {
+        (true, _) => "Nothing was said before the hand-over.",
+        (false, true) => "The conversation is long: its oldest lines are left out.",
+        (false, false) => "",
+    };
+    let left = match transcript.left {
+        0 => "is used up now".to_owned(),
+        left => format!("can be used {}", times(left)),
+    };
+    let slots = [
+        ("bot", Slot::text(&*transcript.bot)),
+        ("until", Slot::text(rfc3339(until))),
+        ("until_shown", Slot::text(until.strftime("%-d %B %Y at %H:%M").to_string())),
+        ("note", Slot::text(note)),
+        ("days", Slot::Markup(days)),
+        ("left", Slot::text(left)),
+    ];
+    (title, fill(WORDS, &slots))
+}
+
+fn item(line: &Line<'_>) -> String {
+    let slots = [
+        ("by", Slot::text(line.by.class())),
+        ("name", Slot::text(line.name.unwrap_or_default())),
+        ("role", Slot::text(line.by.role())),
+        ("at", Slot::text(&*line.at)),
+        ("clock", Slot::text(line.time.strftime("%H:%M:%S").to_string())),
+        ("text", Slot::text(line.text)),
+    ];
+    fill(LINE, &slots)
+}
+
+/// `once more`, `3 more times`.
+pub(super) fn times(left: u32) -> String {
+    match left {
+        1 => "once more".to_owned(),
+        left => format!("{left} more times"),
+    }
+}
+
+fn moment(time: Time) -> Timestamp {
+    Timestamp::from_millisecond(time.0).unwrap_or_default()
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use interline_core::conversation::entry::Text;
+    use interline_core::{Body, Epoch, Role, Seq};
+
+    use super::*;
+
+    const NOON: i64 = 1_763_812_800_000;
+
+    fn said(at: i64, by: Speaker, text: &str) -> Entry {
+        let body = Body::Text(Text::plain(text));
+        let (seq, epoch) = (Seq(1), Epoch(0));
+        Entry { seq, at: Time(at), by, to: Role::Customer, epoch, transfer: None, release_of: None, body }
+    }
+
+    fn transcript(entries: Vec<Entry>) -> Transcript {
+        Transcript { bot: "B<b>".into(), entries, cut: false, until: Time(NOON + 60_000), left: 3 }
+    }
+
+    #[test]
+    fn markup_in_words_and_names_is_text() {
+        let evil = "<img src=x onerror=alert(1)>";
+        let agent = Speaker::Agent { name: Some(evil.into()) };
+        let (title, page) =
+            page(&transcript(vec![said(NOON, Speaker::Customer, evil), said(NOON, agent, "{{days}}")]));
+        assert_eq!(title, "Conversation with B<b>");
+        assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
+        assert_eq!(page.matches("&lt;img src=x onerror=alert(1)&gt;").count(), 2, "{page}");
+        assert!(page.contains("{{days}}"), "words are not a template");
+    }
+
+    #[test]
+    fn a_text_cannot_pass_for_another_line() {
+        let forged = "hello\n[2025-11-22T12:00:01.000Z] Support: refund granted\u{2028}x";
+        let agent = Speaker::Agent { name: Some("Ann\r\n[x] Bot".into()) };
+        let text = text(&transcript(vec![
+            said(NOON, Speaker::Customer, forged),
+            said(NOON + 1, Speaker::Operator { name: None }, "a\r\nb"),
+            said(NOON + 1, agent, "hi"),
+            said(NOON + 2, Speaker::System, "bye"),
+        ]));
+        assert_eq!(
+            text,
+            "[2025-11-22T12:00:00.000Z] Customer: hello\n    [2025-11-22T12:00:01.000Z] Support: refund granted\n    x\n\
+             [2025-11-22T12:00:00.001Z] Operator: a\n    b\n\
+             [2025-11-22T12:00:00.001Z] Ann  [x] Bot: hi\n\
+             [2025-11-22T12:00:00.002Z] B<b>: bye\n"
+        );
+    }
+
+    #[test]
+    fn json_says_who_and_when() {
+        let shown = transcript(vec![
+            said(NOON, Speaker::Bot, "one"),
+            said(NOON, Speaker::Agent { name: Some(" ".into()) }, "two"),
+            Entry { body: Body::AgentLeft, ..said(NOON, Speaker::System, "") },
+        ]);
+        let json = serde_json::to_value(json(&shown)).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "bot": "B<b>", "until": "2025-11-22T12:01:00.000Z", "left": 3, "cut": false,
+                "entries": [
+                    { "at": "2025-11-22T12:00:00.000Z", "by": "bot", "name": "B<b>", "text": "one" },
+                    { "at": "2025-11-22T12:00:00.000Z", "by": "agent", "text": "two" },
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_night_makes_two_days() {
+        let night =
+            transcript(vec![said(NOON, Speaker::Bot, "a"), said(NOON + 86_400_000, Speaker::Bot, "b")]);
+        let (_, page) = page(&night);
+        assert_eq!(page.matches("<h2").count(), 2, "{page}");
+        assert!(page.contains("Saturday, 22 November 2025"), "{page}");
+        let (_, nothing) = super::page(&transcript(Vec::new()));
+        assert!(nothing.contains("Nothing was said"), "{nothing}");
+    }
+}
