@@ -54,7 +54,7 @@ unit: ## the Rust tests, kill tests included, with a private PostgreSQL
 	  tests/support/postgres.sh cargo test $(CARGO_FLAGS) --no-fail-fast; \
 	fi
 
-browser: ## the published kore-web-sdk in Chromium against target/debug/interline
+browser: ## our widget and the published kore-web-sdk in Chromium against target/debug/interline
 	cargo build --locked --bin interline
 	INTERLINE_BIN="$(abspath $(TARGET_DIR))/debug/interline" node --test tests/browser/*.test.mjs
 

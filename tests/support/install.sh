@@ -27,6 +27,8 @@ has cc || packages+=(build-essential)                                   # aws-lc
 has "${CHROMIUM:-chromium}" || packages+=(chromium fonts-dejavu-core)   # the browser of tests/browser, and letters for it
 tests/support/postgres.sh --find >/dev/null 2>&1 || packages+=(postgresql)
 python3 -c 'import tomllib' 2>/dev/null || packages+=(python3)          # tests/support/licenses.py
+has curl || packages+=(curl)                                            # docs/operate/tour.sh
+has jq || packages+=(jq)
 
 if [ ${#packages[@]} -gt 0 ]; then
   echo "install: missing Debian packages: ${packages[*]}" >&2
@@ -49,18 +51,19 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 # `npm ci` empties node_modules first, so it runs only when the lock file is not the one that was installed.
-stamp=tests/browser/node_modules/.installed-lock
-if ! cmp -s tests/browser/package-lock.json "$stamp"; then
+for folder in tests/browser widget; do
+  stamp=$folder/node_modules/.installed-lock
+  cmp -s "$folder/package-lock.json" "$stamp" && continue
   if $check_only; then
-    echo "install: the npm packages of tests/browser are missing or old" >&2
+    echo "install: the npm packages of $folder are missing or old" >&2
     exit 1
   fi
   for try in 1 2 3; do
-    if npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error; then break; fi
+    if npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error; then break; fi
     [ "$try" -eq 3 ] && { echo "install: npm ci failed three times" >&2; exit 1; }
     sleep $((try * 5))
   done
-  cp tests/browser/package-lock.json "$stamp"
-fi
+  cp "$folder/package-lock.json" "$stamp"
+done
 
 has cargo-nextest || echo "install: cargo-nextest is not here; the tests run with cargo test instead" >&2

@@ -135,7 +135,9 @@ impl Platform {
                     self.asked.lock().expect("lock").push(query);
                 }
                 Heard::Named(_) => {}
-                Heard::Event { .. } => panic!("BotKit has no sessions of its own"),
+                Heard::Event { .. } | Heard::Receipt { .. } | Heard::Typing { .. } => {
+                    panic!("BotKit has no sessions of its own")
+                }
             }
         }
         answer
