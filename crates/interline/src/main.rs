@@ -3,22 +3,42 @@
 //! | file | concept |
 //! |---|---|
 //! | `settings.rs` | file, environment and flags, in this order |
-//! | `app_file.rs`, `variables.rs` | the `--app` file: an app with stable names, `${ENV}` filled in |
+//! | `data.rs` | the data directory and the store: who uses it, and how a command opens it |
 //! | `node.rs` | a running node: store, engine, listener, and how it stops |
-//! | `demo.rs` | everything on one port, with the simulators |
+//! | `app_file.rs`, `variables.rs`, `places.rs` | an app's file: `${ENV}` filled in, each fault with its line |
+//! | `canonical.rs`, `yaml.rs` | a document as its file |
+//! | `apply.rs`, `export.rs`, `remote.rs` | configuration as code: commands that talk REST to a running server |
+//! | `key.rs`, `rekey.rs` | keys of the API; sealing with the newest key |
+//! | `check/` | would it work? |
+//! | `outcome.rs` | what a command says at its end |
+//! | `demo/` | everything on one port, with the simulators |
+//! | `simulate.rs` | one vendor's stand-in alone |
 
 mod app_file;
+mod apply;
+mod canonical;
+mod check;
+mod data;
 mod demo;
+mod export;
+mod key;
 mod logs;
 mod node;
+mod outcome;
+mod places;
+mod rekey;
+mod remote;
 mod settings;
+mod simulate;
 mod variables;
+mod yaml;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::Flags;
+use crate::outcome::Outcome;
+use crate::settings::{Flags, StoreFlags};
 
 /// A relayed line is many small, short-lived buffers; the system's allocator took a quarter of the time.
 #[global_allocator]
@@ -34,12 +54,26 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves the apps of the --app files.
+    /// Serves the apps of its store, and those of the --app files.
     Serve(Flags),
     /// Serves a sample app with stand-ins for the agent systems and a page to try it.
     Demo(demo::Flags),
+    /// Runs one vendor's stand-in alone, with the paths of the real host.
+    #[command(subcommand)]
+    Simulate(simulate::Vendor),
+    /// Brings an app's file in force on a running server, or shows what would change.
+    Apply(apply::Flags),
+    /// Shows an app of a running server as the file that `apply` takes.
+    Export(export::Flags),
+    /// Says whether `serve` with these flags would work: settings, place, app files, each agent system tried.
+    Check(check::Flags),
+    /// Makes, lists and withdraws keys of the API.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Seals everything again with the newest key, so that older ones can be removed. The server must not run.
+    Rekey(StoreFlags),
     /// Brings the database to this version's schema, and says which it is. `serve` does so by itself.
-    Migrate(Flags),
+    Migrate(StoreFlags),
 }
 
 fn main() -> ExitCode {
@@ -50,16 +84,23 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::Error::new(error).context("cannot start threads")),
     };
-    let result = match cli.command {
-        Command::Serve(flags) => flags.load().and_then(|settings| runtime.block_on(node::serve(settings))),
-        Command::Demo(flags) => runtime.block_on(demo::run(flags)),
-        Command::Migrate(flags) => {
-            flags.load().and_then(|settings| runtime.block_on(node::migrate(settings)))
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match runtime.block_on(run(cli.command)) {
+        Ok(outcome) => outcome.say(),
         Err(error) => failed(&error),
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Serve(flags) => node::serve(flags.load()?).await.map(|()| Outcome::default()),
+        Command::Demo(flags) => demo::run(flags).await.map(|()| Outcome::default()),
+        Command::Simulate(vendor) => simulate::run(vendor).await.map(|()| Outcome::default()),
+        Command::Apply(flags) => apply::run(flags).await,
+        Command::Export(flags) => export::run(flags).await,
+        Command::Check(flags) => check::run(flags).await,
+        Command::Key(command) => key::run(command).await,
+        Command::Rekey(flags) => rekey::run(flags).await,
+        Command::Migrate(flags) => node::migrate(flags.load()?).await.map(|()| Outcome::default()),
     }
 }
 
@@ -70,4 +111,14 @@ fn main() -> ExitCode {
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("interline: {error:#}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_line_can_be_read() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -1,7 +1,7 @@
 //! A running node: store, engine, listener, and how it stops.
 
 use std::fs::File;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -11,11 +11,12 @@ use interline_connector::{Guard, Http};
 use interline_core::AppId;
 use interline_engine::config::{self, Apps, Document, Draft, Origin, Refused};
 use interline_engine::{Engine, InProcess};
-use interline_store::{KeyRing, Store};
+use interline_store::Store;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::app_file;
+use crate::app_file::AppFile;
+use crate::data;
 use crate::logs;
 use crate::settings::Settings;
 
@@ -24,16 +25,18 @@ use crate::settings::Settings;
 /// # Errors
 /// When it cannot start; a running node ends by a signal, without an error.
 pub async fn serve(settings: Settings) -> Result<()> {
-    logs::start(&settings.log, settings.log_format)?;
+    // Until the very end: it sends the last spans when it goes.
+    let _traces = logs::start_with_traces(&settings)?;
     let node = Node::open(&settings).await?;
     let mut seen = Vec::new();
     for path in &settings.app {
-        let document = app_file::read(path)?;
-        if seen.contains(&document.app.id) {
-            bail!("{}: another --app file has the id {} already", path.display(), document.app.id);
+        let file = AppFile::read(path)?;
+        let id = file.document.app.id.clone();
+        if seen.contains(&id) {
+            bail!("{}: another --app file has the id {id} already", path.display());
         }
-        seen.push(document.app.id.clone());
-        node.apply(document).await.with_context(|| path.display().to_string())?;
+        seen.push(id);
+        node.apply(file.document.clone()).await.map_err(|refused| file.refused(refused))?;
     }
     if node.apps.ids().is_empty() {
         tracing::warn!("there is no app yet: give one with --app FILE, or apply one (docs/operate)");
@@ -47,7 +50,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
 /// When the database is out of reach, or newer than this binary.
 #[allow(clippy::print_stdout, reason = "the command's answer")]
 pub async fn migrate(settings: Settings) -> Result<()> {
-    let _lock = lock(&settings.data)?;
+    let _lock = data::lock(&settings.data)?;
     let version = Store::migrate_only(&settings.database_url()?).await?;
     println!("the database has schema version {version}");
     Ok(())
@@ -73,11 +76,8 @@ impl Node {
     /// # Errors
     /// Each says what stands in the way.
     pub async fn open(settings: &Settings) -> Result<Self> {
-        let lock = lock(&settings.data)?;
-        let keys = match &settings.keys {
-            Some(keys) => KeyRing::parse(keys)?,
-            None => KeyRing::load_or_create(&settings.data.join("keys"))?,
-        };
+        let lock = data::lock(&settings.data)?;
+        let keys = data::keys(settings)?;
         let url = settings.database_url()?;
         let store = Store::open(interline_store::Settings { url, lanes: 0, keys }).await?;
         let listener = TcpListener::bind(settings.listen)
@@ -88,13 +88,7 @@ impl Node {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{address}"))?,
         };
-        let guard = Guard::default();
-        for allowed in &settings.allow_net {
-            let url = Url::parse(&format!("http://{allowed}")).ok().filter(|url| url.path() == "/");
-            guard.allow(&url.with_context(|| format!("allow_net: `{allowed}` is not host:port"))?);
-        }
-        let http = Http::new(guard).context("cannot set up TLS")?;
-        let apps = Apps::load(store.clone(), http, public_url.clone()).await?;
+        let apps = Apps::load(store.clone(), http(settings)?, public_url.clone()).await?;
         Ok(Self { public_url, apps, store, listener, name: settings.node.clone(), _lock: lock })
     }
 
@@ -102,7 +96,7 @@ impl Node {
     ///
     /// # Errors
     /// Every fault of it.
-    pub async fn apply(&self, document: Document) -> Result<()> {
+    pub async fn apply(&self, document: Document) -> Result<(), Refused> {
         let app = AppId::from(document.app.id.as_str());
         let edit = |draft: Option<Draft>| {
             let retired = draft.as_ref().map(|draft| draft.retired.clone()).unwrap_or_default();
@@ -141,7 +135,7 @@ impl Node {
                 tracing::debug!(%error, "a connection keeps its delay");
             }
         });
-        let ended = axum::serve(listener, routes)
+        let ended = axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(async move {
                 stop_signal().await;
                 tracing::info!("stopping: finishing what is in hand");
@@ -155,6 +149,19 @@ impl Node {
     }
 }
 
+/// The way out, with what the settings allow.
+///
+/// # Errors
+/// When an allowance is not host:port, or TLS cannot be set up.
+pub fn http(settings: &Settings) -> Result<Http> {
+    let guard = Guard::default();
+    for allowed in &settings.allow_net {
+        let url = Url::parse(&format!("http://{allowed}")).ok().filter(|url| url.path() == "/");
+        guard.allow(&url.with_context(|| format!("allow_net: `{allowed}` is not host:port"))?);
+    }
+    Http::new(guard).context("cannot set up TLS")
+}
+
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupt = tokio::signal::ctrl_c();
@@ -165,20 +172,5 @@ async fn stop_signal() {
         Err(_) => {
             let _ = interrupt.await;
         }
-    }
-}
-
-/// One process a data directory: two would each believe to be the only writer.
-fn lock(data: &Path) -> Result<File> {
-    std::fs::create_dir_all(data)
-        .with_context(|| format!("cannot make the data directory {}", data.display()))?;
-    let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("the data directory {} is in use by another interline process", data.display())
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
     }
 }

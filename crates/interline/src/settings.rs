@@ -8,20 +8,25 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use serde::{Deserialize, Serialize};
+use interline_engine::config::KEPT;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
-/// Flags of `serve` and `migrate`. Each is also a key of the settings file and an `INTERLINE_…` variable.
+/// The variable with the key of the API.
+pub const API_KEY: &str = "INTERLINE_KEY";
+/// As a setting it would be called so.
+const API_KEY_SETTING: &str = "key";
+
+/// Flags of every command that opens the store. Each is also a key of the settings file and an `INTERLINE_…` variable;
+/// the keys that seal what is secret are settings only (`keys`).
 #[derive(Debug, Clone, Default, Args, Serialize)]
-pub struct Flags {
-    /// A TOML file with settings; its keys are the names of these flags with `_`.
+#[group(skip)]
+pub struct StoreFlags {
+    /// A TOML file with settings; its keys are the names of the flags of `serve` with `_`.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// The address to listen on [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<SocketAddr>,
     /// The directory for the embedded database and the keys [default: ./data].
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +35,19 @@ pub struct Flags {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Clone, Default, Args, Serialize)]
+#[group(skip)]
+pub struct Flags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub store: StoreFlags,
+    /// The address to listen on [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
     /// Where the outside reaches this server; no path [default: http://LISTEN].
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +72,14 @@ pub struct Flags {
     #[arg(long, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
+    /// An OpenTelemetry collector that takes traces by OTLP over HTTP, such as `http://127.0.0.1:4318` [default: no traces].
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Url>,
+    /// Of so many traces that begin here are all spans sent, from 0 to 1 [default: 1].
+    #[arg(long, value_name = "RATIO")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_ratio: Option<f64>,
 }
 
 /// How to log.
@@ -67,7 +93,7 @@ pub enum LogFormat {
 }
 
 /// The settings in force.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The address to listen on.
@@ -90,6 +116,18 @@ pub struct Settings {
     pub log: String,
     /// The log format.
     pub log_format: Option<LogFormat>,
+    /// The base URL of a collector; none: no traces.
+    pub otlp: Option<Url>,
+    /// Headers for the collector, `name=value,…`: they may hold a key, so there is no flag.
+    #[serde(serialize_with = "masked")]
+    pub otlp_headers: Option<SecretString>,
+    /// The share of traces that is sampled.
+    pub trace_ratio: f64,
+}
+
+/// A secret is shown as set, or not.
+fn masked<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|_| KEPT).serialize(serializer)
 }
 
 impl Default for Settings {
@@ -105,7 +143,20 @@ impl Default for Settings {
             node: "node-1".into(),
             log: "info".into(),
             log_format: None,
+            otlp: None,
+            otlp_headers: None,
+            trace_ratio: 1.0,
         }
+    }
+}
+
+impl StoreFlags {
+    /// As [`Flags::load`].
+    ///
+    /// # Errors
+    /// When a file is missing, or a key or value is wrong; the message names it.
+    pub fn load(&self) -> Result<Settings> {
+        extract(&layers(self, self)?)
     }
 }
 
@@ -115,23 +166,44 @@ impl Flags {
     /// # Errors
     /// When a file is missing, or a key or value is wrong; the message names it.
     pub fn load(&self) -> Result<Settings> {
-        let mut figment = Figment::new();
-        if let Some(file) = &self.config {
-            anyhow::ensure!(file.is_file(), "the settings file {} does not exist", file.display());
-            figment = figment.merge(Toml::file_exact(file));
-        }
-        // `INTERLINE_TEST_…` belongs to our tests.
-        let environment = Env::prefixed("INTERLINE_").filter(|key| !key.starts_with("test_"));
-        let settings: Settings =
-            figment.merge(environment).merge(Serialized::defaults(self)).extract().map_err(explain)?;
-        settings.check()?;
-        Ok(settings)
+        self.load_with_layers().map(|(settings, _)| settings)
     }
+
+    /// [`Flags::load`], with the layers that tell where a value comes from.
+    ///
+    /// # Errors
+    /// As [`Flags::load`].
+    pub fn load_with_layers(&self) -> Result<(Settings, Figment)> {
+        let layers = layers(&self.store, self)?;
+        Ok((extract(&layers)?, layers))
+    }
+}
+
+fn layers(store: &StoreFlags, flags: &impl Serialize) -> Result<Figment> {
+    let mut figment = Figment::new();
+    if let Some(file) = &store.config {
+        anyhow::ensure!(file.is_file(), "the settings file {} does not exist", file.display());
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    // `INTERLINE_KEY` is a key of the API, for the commands that call a server. What is none may be meant as `keys`.
+    let api_key = std::env::var(API_KEY).is_ok_and(|key| key.is_empty() || key.starts_with("ilk_"));
+    // `INTERLINE_TEST_…` belongs to our tests.
+    let environment = Env::prefixed("INTERLINE_")
+        .filter(move |key| !(key.starts_with("test_") || (api_key && key == API_KEY_SETTING)));
+    Ok(figment.merge(environment).merge(Serialized::defaults(flags)))
+}
+
+fn extract(layers: &Figment) -> Result<Settings> {
+    let settings: Settings = layers.extract().map_err(explain)?;
+    settings.check()?;
+    Ok(settings)
 }
 
 /// Says which key is wrong, where it stands, and which there are.
 fn explain(error: figment::Error) -> anyhow::Error {
-    anyhow!("settings: {error}; the keys are those of `interline serve --help`, with `_` for `-`, and `keys`")
+    anyhow!(
+        "settings: {error}; the keys are those of `interline serve --help`, with `_` for `-`, `keys` and `otlp_headers`"
+    )
 }
 
 impl Settings {
@@ -144,6 +216,16 @@ impl Settings {
                 "public_url must be http(s)://host[:port] without a path: a BotKit counts the segments of our URLs"
             );
         }
+        if let Some(url) = &self.otlp {
+            let plain =
+                matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+            let open = url.username().is_empty() && url.password().is_none() && url.host_str().is_some();
+            anyhow::ensure!(
+                plain && open,
+                "otlp must be http(s)://host[:port][/path]; what is secret belongs into otlp_headers"
+            );
+        }
+        anyhow::ensure!((0.0..=1.0).contains(&self.trace_ratio), "trace_ratio must be from 0 to 1");
         Ok(())
     }
 

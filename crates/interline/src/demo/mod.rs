@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 use axum::response::{Html, IntoResponse};
@@ -18,14 +18,17 @@ use axum::{Form, Json, Router};
 use clap::Args;
 use interline_agents::botkit::simulator::{Behaviour, Settings as BotKitSettings, Simulator};
 use interline_connector::{Algorithm, Credential};
+use interline_engine::{KeyRole, create_key};
+use interline_store::Store;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use crate::app_file;
+use crate::app_file::AppFile;
 use crate::logs;
 use crate::node::Node;
+use crate::remote::write_private;
 use crate::settings::Settings;
 
 const APP: &str = include_str!("app.yaml");
@@ -63,16 +66,17 @@ pub async fn run(flags: Flags) -> Result<()> {
     };
     let node = Node::open(&settings).await?;
     let secret = secret(&flags.data)?;
+    let key = key(&node.store, &flags.data).await?;
     let base = node.public_url.as_str().trim_end_matches('/').to_owned();
     let bot_id = format!("st-{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, b"interline demo"));
-    let document = app_file::parse(APP, |name| match name {
+    let file = AppFile::parse("the demo's app", APP, |name| match name {
         "BOT_ID" => Some(bot_id.clone()),
         "CLIENT_ID" => Some(CLIENT_ID.to_owned()),
         "CLIENT_SECRET" => Some(secret.clone()),
         "BOTKIT_URL" => Some(base.clone()),
         _ => None,
     })?;
-    node.apply(document).await?;
+    node.apply(file.document).await?;
     let botkit = Simulator::new(BotKitSettings {
         app_id: bot_id.clone(),
         client_id: CLIENT_ID.to_owned(),
@@ -93,21 +97,25 @@ pub async fn run(flags: Flags) -> Result<()> {
     let more = |routes: Router| {
         routes.merge(pages(login)).merge(botkit.router()).merge(interline_channels::web::demo_page())
     };
-    node.run(more, || announce(&base, &bot_id, &secret)).await
+    node.run(more, || announce(&base, &bot_id, &secret, &key)).await
 }
 
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
-fn announce(base: &str, bot_id: &str, secret: &str) {
+fn announce(base: &str, bot_id: &str, secret: &str, key: &str) {
     println!("Interline is running. Open these, ask for a human, and play the agent:\n");
     println!("  both sides: {base}/");
     println!("  web chat:   {base}/demo/");
-    println!("  agent page: {base}/_sim/botkit/\n");
+    println!("  agent page: {base}/_sim/botkit/");
+    println!("  status:     {base}/status\n");
+    println!("The key of the API and of the status page (admin): {key}\n");
     let facts = json!({
         "base": base,
         "app": bot_id,
         "client_id": CLIENT_ID,
         "client_secret": secret,
         "agent_page": format!("{base}/_sim/botkit/"),
+        "status_page": format!("{base}/status"),
+        "key": key,
     });
     println!("demo {facts}");
 }
@@ -119,8 +127,24 @@ fn secret(data: &Path) -> Result<String> {
         return Ok(secret.trim().to_owned());
     }
     let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    std::fs::write(&path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
+    write_private(&path, &secret)?;
     Ok(secret)
+}
+
+/// The demo's key of the API: made once per data directory. One that the store does not know any more is made anew.
+async fn key(store: &Store, data: &Path) -> Result<String> {
+    let path = data.join("demo-key");
+    if let Ok(token) = std::fs::read_to_string(&path) {
+        let token = token.trim();
+        let id = token.strip_prefix("ilk_").and_then(|rest| rest.split_once('_')).map_or("", |(id, _)| id);
+        if store.key(id).await?.is_some_and(|key| key.revoked_at.is_none()) {
+            return Ok(token.to_owned());
+        }
+    }
+    let now = jiff::Timestamp::now().as_millisecond();
+    let new = create_key(store, None, KeyRole::Admin, "demo", now, None).await?;
+    write_private(&path, &new.token)?;
+    Ok(new.token)
 }
 
 #[derive(Clone)]
