@@ -75,6 +75,11 @@ impl Customers {
         }
     }
 
+    /// How many readers wait for something to see.
+    pub fn readers(&self) -> usize {
+        self.map().values().map(|person| person.readers()).sum()
+    }
+
     pub fn sweep(&self) {
         self.map().retain(|_, person| {
             Arc::strong_count(person) > 1 || person.watched() || person.used.swap(false, Ordering::Relaxed)
@@ -91,7 +96,11 @@ impl Person {
     }
 
     fn watched(&self) -> bool {
+        self.readers() > 0
+    }
+
+    fn readers(&self) -> usize {
         let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.as_ref().is_some_and(|watchers| watchers.receiver_count() > 0)
+        watchers.as_ref().map_or(0, broadcast::Sender::receiver_count)
     }
 }

@@ -7,6 +7,7 @@ use interline_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::clock::Clock;
@@ -16,6 +17,7 @@ use crate::hints::Hints;
 use crate::ingress::Trouble;
 use crate::live::Slots;
 use crate::marks::Marks;
+use crate::observe;
 use crate::pinned::Pinned;
 use crate::timers::Timers;
 use crate::watch::Watch;
@@ -56,6 +58,10 @@ pub(crate) struct Inner {
     pub watch: Watch,
     pub timers: Timers,
     pub pinned: Pinned,
+    /// What the database said when metrics were last asked for.
+    pub counted: observe::Cache,
+    /// Milliseconds since 1970 UTC.
+    pub started_at: i64,
     /// So many deliveries may be under way at a time.
     pub deliveries: Arc<Semaphore>,
     /// Tasks with work in hand: a stop waits for them.
@@ -65,7 +71,7 @@ pub(crate) struct Inner {
 }
 
 /// So many deliveries may be under way at a time on one node.
-const DELIVERIES: usize = 4096;
+pub(crate) const DELIVERIES: usize = 4096;
 /// How often idle conversations are dropped from memory.
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often this node says that it lives.
@@ -88,6 +94,7 @@ impl Engine {
     /// When the store cannot be used.
     pub async fn start_at(settings: Settings, clock: Clock) -> Result<Engine, Trouble> {
         let Settings { store, apps, public_url, node, hints } = settings;
+        observe::begin();
         let fence = store.register_node(&node, clock.now().0).await?;
         let inner = Arc::new(Inner {
             store,
@@ -103,6 +110,8 @@ impl Engine {
             watch: Watch::default(),
             timers: Timers::default(),
             pinned: Pinned::default(),
+            counted: observe::Cache::default(),
+            started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -162,6 +171,7 @@ impl Inner {
     async fn forget_idle(self: &Arc<Self>) {
         self.slots.sweep();
         self.customers.sweep();
+        self.tidy_metrics();
     }
 
     async fn beat(self: &Arc<Self>) {
@@ -190,6 +200,6 @@ impl Inner {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        self.tasks.spawn(work).await.ok()
+        self.tasks.spawn(work.in_current_span()).await.ok()
     }
 }

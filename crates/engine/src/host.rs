@@ -14,6 +14,7 @@ use interline_core::{
 };
 use interline_store::Once;
 use tokio::sync::broadcast;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::apps::Runtime;
@@ -21,6 +22,7 @@ use crate::dispatch::read_entry;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, Changed, InboxKey, Trouble, to_i64};
 use crate::live::{Key, Live};
+use crate::observe::trace;
 
 /// A client that reconnects gets at most so many entries again.
 const AGAIN: i64 = 100;
@@ -124,7 +126,9 @@ impl Host for Engine {
             return Err(Unavailable("There is no such bot.".into()));
         };
         let (inner, runtime, customer) = (self.inner.clone(), runtime.clone(), customer.clone());
-        let heard = self.inner.surely(async move { inner.hear(&runtime, &customer, said).await }).await;
+        let span = trace::heard(app, &customer.channel);
+        let hear = async move { inner.hear(&runtime, &customer, said).await }.instrument(span);
+        let heard = self.inner.surely(hear).await;
         heard.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))).map_err(unavailable)
     }
 

@@ -1,17 +1,22 @@
 //! An input is stepped and committed in one unit; then it is told who has to look.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use interline_core::{Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Speaker, Time, step};
+use interline_core::{
+    Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Speaker, State, Time, TransferNo, step,
+};
 use interline_store::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
 use serde::Serialize;
 use tokio::sync::MutexGuard;
+use tracing::Instrument as _;
 
 use crate::apps::Runtime;
 use crate::engine::Inner;
 use crate::hints;
 use crate::host::phase_of;
 use crate::live::{About, Live, Row, Slot};
+use crate::observe::{self, trace};
 
 /// Why something could not be done. Nothing was accepted then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +114,17 @@ impl Inner {
         guard: &mut MutexGuard<'_, Option<Live>>,
         change: Change<'_>,
     ) -> Result<Changed, Trouble> {
+        let span = trace::received(&slot.key, &change);
+        self.step_and_commit(runtime, slot, guard, change).instrument(span).await
+    }
+
+    async fn step_and_commit(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        slot: &Slot,
+        guard: &mut MutexGuard<'_, Option<Live>>,
+        change: Change<'_>,
+    ) -> Result<Changed, Trouble> {
         let (now, seed) = (self.now(), self.random());
         let fresh = InboxKey {
             integration: change.by.to_owned(),
@@ -131,19 +147,26 @@ impl Inner {
             if news.stepped {
                 slot.tail().doubt();
             }
-            match self.store.commit(unit).await {
+            let (began, span) = (Instant::now(), trace::commit(unit.entries.len()));
+            let committed = self.store.commit(unit).instrument(span).await;
+            observe::committed(began.elapsed(), committed.is_ok());
+            match committed {
                 Ok(Committed::Done { version }) => {
                     if news.stepped {
+                        observe::taken(&change.inputs);
                         live.version = version;
                     }
                     self.adopt(slot, &live, news);
                     **guard = Some(live);
                     return Ok(Changed::Done);
                 }
-                Ok(Committed::Duplicate { .. }) => return Ok(Changed::Again),
+                Ok(Committed::Duplicate { .. }) => {
+                    observe::duplicate();
+                    return Ok(Changed::Again);
+                }
                 // Another node opened a conversation for this customer.
                 Ok(Committed::Conflict) if opened => return Err(Trouble::Unknown),
-                Ok(Committed::Conflict) => {}
+                Ok(Committed::Conflict) => observe::commit_conflicted(),
                 // It may or may not have been written.
                 Err(error) => return Err(error.into()),
             }
@@ -154,6 +177,10 @@ impl Inner {
     /// Takes over what was committed and tells who has to look.
     fn adopt(self: &Arc<Self>, slot: &Slot, live: &Live, news: News) {
         let seen = news.phase_changed || news.entries.iter().any(Entry::customer_sees);
+        observe::stepped(&live.state.customer.channel, &news.entries);
+        if news.agent_came {
+            self.measure_wait(&slot.key, &live.state);
+        }
         if news.stepped {
             slot.tail().push(news.entries, &live.state);
         }
@@ -191,6 +218,8 @@ struct News {
     stepped: bool,
     /// The customer talks to somebody else now.
     phase_changed: bool,
+    /// The transfer that the flow asked for has its first agent now.
+    agent_came: bool,
 }
 
 impl Live {
@@ -202,8 +231,9 @@ impl Live {
             written: change.touched.into_iter().collect(),
             stepped: self.version == 0,
             phase_changed: false,
+            agent_came: false,
         };
-        let phase = phase_of(&self.state);
+        let (phase, talked) = (phase_of(&self.state), has_agent(&self.state));
         for input in &change.inputs {
             let stepped = step(&runtime.app, &self.state, input, now, seed);
             // A result or a tick that came too late leaves no trace; what the outside said always does.
@@ -222,6 +252,7 @@ impl Live {
             self.closed_at.get_or_insert(now.0);
         }
         news.phase_changed = phase != phase_of(&self.state);
+        news.agent_came = has_agent(&self.state).is_some_and(|now| talked != Some(now));
         self.raise_heads(&mut news, now);
         news.written.sort_unstable();
         news.written.dedup();
@@ -236,20 +267,34 @@ impl Live {
         }
         let before = to_i64(participant.from.0) - 1;
         let row = new_row(no, &participant.integration, participant.role, before);
-        let about = About { participant, stalled: false, waiting: None, pinned: false };
+        let about = About {
+            participant,
+            stalled: false,
+            waiting: None,
+            pinned: false,
+            traces: trace::Waiting::default(),
+        };
         self.rows.insert(no, Row { about, row });
     }
 
     /// A participant's head is the last entry for it. A new participant may have to hear entries that are older than
     /// this change (the next rung starts where the transfer began), so its head is at least its own beginning.
     fn raise_heads(&mut self, news: &mut News, now: Time) {
+        let stepping = trace::Stepping::now();
         for (no, row) in &mut self.rows {
+            row.about.traces.forget(if row.row.done { i64::MAX } else { row.row.cursor });
             if row.row.done {
                 continue;
             }
             let about = &row.about.participant;
             let heard = news.entries.iter().rev().find(|entry| about.hears(entry)).map(|entry| entry.seq);
             let joined_late = row.row.head < to_i64(about.from.0) && about.from <= self.state.head;
+            for entry in news.entries.iter().filter(|entry| about.hears(entry)) {
+                stepping.wrote(&mut row.about.traces, entry.seq);
+            }
+            if joined_late {
+                stepping.wrote(&mut row.about.traces, about.from);
+            }
             let head = match (heard, joined_late) {
                 (Some(seq), _) => to_i64(seq.0),
                 (None, true) => to_i64(self.state.head.0),
@@ -271,6 +316,12 @@ impl Live {
             }
         }
     }
+}
+
+/// The transfer of the flow that has or had an agent, if it is live. One that an agent began was not waited for.
+fn has_agent(state: &State) -> Option<TransferNo> {
+    let transfer = state.transfer.as_ref()?;
+    (transfer.talked && transfer.node.is_some()).then_some(transfer.no)
 }
 
 impl News {

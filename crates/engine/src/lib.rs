@@ -23,6 +23,7 @@
 //! | `watch.rs` | what changes, for live views |
 //! | `keys.rs` | keys of the API |
 //! | `config/` | apps as documents: checked, changed, put in force |
+//! | `observe/` | metrics and traces |
 //! | `clock.rs` | every wait and every "now" |
 //! | `stop.rs` | finishing work in hand |
 
@@ -39,6 +40,7 @@ mod ingress;
 mod keys;
 mod live;
 mod marks;
+pub mod observe;
 mod operate;
 mod pinned;
 mod stop;

@@ -10,6 +10,7 @@ use interline_store::{Loaded, ParticipantRow};
 use serde::{Deserialize, Serialize};
 
 use crate::ingress::Trouble;
+use crate::observe::trace;
 
 /// A conversation of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,6 +63,9 @@ pub(crate) struct About {
     /// A duplex session: it stays due while it takes part, so that a restart finds it.
     #[serde(default)]
     pub pinned: bool,
+    /// Which trace the entries that it has not heard yet belong to.
+    #[serde(default, skip_serializing_if = "trace::Waiting::is_empty")]
+    pub traces: trace::Waiting,
 }
 
 /// Between a failed try and the next. It may be looked at earlier (`due_at`), because a vendor may ask for a longer pause

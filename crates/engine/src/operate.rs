@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use interline_connector::channel::Phase;
 use interline_core::conversation::input::OperatorAct;
 use interline_core::transfer::Stage;
 use interline_core::{
-    AppId, ConversationId, CustomerId, Entry, Input, Owner, Participant, ParticipantNo, Seq, State,
+    App, AppId, ConversationId, CustomerId, Entry, Input, Owner, Participant, ParticipantNo, Seq, State,
     TransferNo,
 };
 use interline_store::{CustomerFound, Erased, Filter, Summary};
 
 use crate::dispatch::read_entry;
 use crate::engine::{Engine, Inner};
+use crate::host::phase_of;
 use crate::ingress::{Change, InboxKey, Trouble, to_i64};
-use crate::live::{About, Key, Live, Row};
+use crate::live::{About, Key, Live, Row, Slot};
 
 /// A conversation in a list.
 #[derive(Debug, Clone)]
@@ -27,6 +29,13 @@ pub struct Overview {
     pub opened_at: i64,
     /// Milliseconds since 1970.
     pub closed_at: Option<i64>,
+}
+
+impl Overview {
+    /// Whom the customer talks to.
+    pub fn phase(&self) -> Phase {
+        phase_of(&self.state)
+    }
 }
 
 /// A conversation with everybody who takes or took part.
@@ -75,7 +84,7 @@ pub enum NotDone {
     /// It does not fit what the conversation is now.
     #[error("{message}")]
     NotNow {
-        /// A stable word: `closed`, `no_transfer`, `other_transfer`, `agent_is_there`, `nothing_held`.
+        /// A stable word: `closed`, `no_transfer`, `other_transfer`, `agent_is_there`, `nothing_held`, `other_entry`.
         code: &'static str,
         /// For the operator.
         message: &'static str,
@@ -154,6 +163,17 @@ impl Engine {
         limit: i64,
     ) -> Result<Vec<CustomerFound>, Trouble> {
         Ok(self.inner.store.customers(app.as_str(), channel, address, after, limit).await?)
+    }
+
+    /// One customer.
+    ///
+    /// # Errors
+    /// [`Trouble::Unknown`]: this app has no such customer.
+    pub async fn customer_by_id(&self, app: &AppId, id: &CustomerId) -> Result<CustomerFound, Trouble> {
+        // Newest first, so the first that is before everything that begins with this id is this one, if it is there.
+        let behind = format!("{id}0");
+        let found = self.inner.store.customers(app.as_str(), None, None, Some(&behind), 1).await?;
+        found.into_iter().find(|found| found.id == id.as_str()).ok_or(Trouble::Unknown)
     }
 
     /// One conversation.
@@ -238,7 +258,7 @@ impl Engine {
         let now = inner.now().0;
         let rows = move |rows: &mut BTreeMap<ParticipantNo, Row>| {
             if let Some(row) = rows.get_mut(&no) {
-                row.row.attempts = 0;
+                // The attempts are counted on: a result is told once for each (`settle.rs`).
                 row.row.failing_since = None;
                 row.row.due_at = Some(now);
                 row.about.stalled = false;
@@ -289,6 +309,16 @@ impl Engine {
 const PROBE: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl Inner {
+    /// Only the entry that a participant is stuck at can be skipped: what comes after it may yet arrive.
+    async fn is_next(&self, slot: &Slot, live: &Live, act: &OperatorAct) -> Result<(), NotDone> {
+        let OperatorAct::Skips { participant, seq } = act else { return Ok(()) };
+        let next = self.next_entry(slot, Some(live), held_row(live, *participant)?).await?;
+        if next.is_some_and(|(entry, _)| entry.seq == *seq) {
+            return Ok(());
+        }
+        Err(not_now("other_entry", "this entry is not the one that is held; look again"))
+    }
+
     async fn operate(
         self: &Arc<Self>,
         key: &Key,
@@ -311,7 +341,18 @@ impl Inner {
             OperatorAct::Skips { participant, .. } | OperatorAct::Drops { participant } => Some(*participant),
             OperatorAct::Ends(_) | OperatorAct::Retries | OperatorAct::Says { .. } => None,
         };
-        fits(live, &act, transfer)?;
+        let fitting = match fits(&runtime.app, live, &act, transfer) {
+            Ok(()) => self.is_next(&slot, live, &act).await,
+            not_now => not_now,
+        };
+        if let Err(not_done) = fitting {
+            // What was done by this very key need not fit any more: it is what made the difference.
+            let before = match &inbox {
+                Some(inbox) => self.was_heard(key, inbox).await?,
+                None => false,
+            };
+            return if before { Ok(()) } else { Err(not_done) };
+        }
         let (dropped, passed) = match &act {
             OperatorAct::Drops { .. } => (true, None),
             OperatorAct::Skips { seq, .. } => (false, Some(*seq)),
@@ -341,8 +382,20 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Whether an input came with this key before. It reads the whole inbox of the conversation: for rare cases.
+    async fn was_heard(&self, key: &Key, inbox: &InboxKey) -> Result<bool, Trouble> {
+        let heard = self.store.replay(key.app.as_str(), key.conversation.as_str()).await?;
+        Ok(heard.iter().any(|heard| {
+            heard.integration == inbox.integration
+                && heard.scope == inbox.scope
+                && heard.external_id == inbox.external_id
+        }))
+    }
+}
+
 /// Whether an act fits what the conversation is now.
-fn fits(live: &Live, act: &OperatorAct, transfer: Option<TransferNo>) -> Result<(), NotDone> {
+fn fits(app: &App, live: &Live, act: &OperatorAct, transfer: Option<TransferNo>) -> Result<(), NotDone> {
     let state = &live.state;
     let stage = state.transfer.as_ref().map(|transfer| transfer.stage);
     if let Some(asked) = transfer
@@ -362,12 +415,27 @@ fn fits(live: &Live, act: &OperatorAct, transfer: Option<TransferNo>) -> Result<
             Some(Stage::Talking | Stage::Closing) => {
                 Err(not_now("agent_is_there", "an agent is there already; end the transfer instead"))
             }
+            Some(Stage::Opening | Stage::Waiting) if !rung_takes_new(app, state) => {
+                Err(not_now("deleted", "this agent system was deleted: nothing new goes there"))
+            }
             Some(Stage::Requested | Stage::Opening | Stage::Waiting) => Ok(()),
         },
-        OperatorAct::Skips { participant, .. } | OperatorAct::Drops { participant } => {
-            held_row(live, *participant).map(|_| ())
+        OperatorAct::Skips { participant, seq } => {
+            let row = held_row(live, *participant)?;
+            let waits = row.row.cursor < to_i64(seq.0) && to_i64(seq.0) <= row.row.head;
+            if waits {
+                Ok(())
+            } else {
+                Err(not_now("other_entry", "the participant is stuck at another entry"))
+            }
         }
+        OperatorAct::Drops { participant } => held_row(live, *participant).map(|_| ()),
     }
+}
+
+fn rung_takes_new(app: &App, state: &State) -> bool {
+    let rung = state.transfer.as_ref().and_then(|transfer| transfer.rung.as_ref());
+    rung.is_some_and(|rung| app.takes_new(&rung.target.integration))
 }
 
 /// The row of a participant that something waits for.

@@ -16,6 +16,7 @@ use interline_core::transfer::Reason;
 use interline_core::{Entry, Input, ParticipantNo, Seq, Time};
 use serde_json::Value;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use crate::apps::Runtime;
 use crate::dispatch::call::caught;
@@ -23,6 +24,7 @@ use crate::dispatch::{brief, once};
 use crate::engine::Inner;
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Row, Slot};
+use crate::observe;
 
 /// A session that cannot be resumed for so long is given up, milliseconds.
 const GIVE_UP_MS: u64 = 60_000;
@@ -293,7 +295,7 @@ struct Line<'a> {
     session: &'a Session,
     document: Option<Value>,
     /// What was handed out and is not settled.
-    current: Option<(Row, Arc<Entry>)>,
+    current: Option<(Row, Arc<Entry>, observe::Delivery)>,
     /// The attempt that this run noted, so that it is not taken for one of an earlier run.
     noted: Option<Seq>,
 }
@@ -368,7 +370,9 @@ impl Link for Line<'_> {
             }
             let wait = match self.look().await {
                 Ok(Found::Item(row, entry, item)) => {
-                    self.current = Some((row, entry));
+                    let Session { slot, agent, .. } = self.session;
+                    let attempt = observe::Delivery::begin(&slot.key, &row, &entry, Some(agent));
+                    self.current = Some((row, entry, attempt));
                     return Some(Next::Item(item));
                 }
                 Ok(Found::Unknown(row, entry)) => {
@@ -385,7 +389,8 @@ impl Link for Line<'_> {
     }
 
     async fn done(&mut self, seq: Seq, result: Result<Done, Failure>) {
-        let Some((row, entry)) = self.current.take().filter(|(_, entry)| entry.seq == seq) else {
+        let current = self.current.take().filter(|(_, entry, _)| entry.seq == seq);
+        let Some((row, entry, attempt)) = current else {
             tracing::warn!(%seq, "a duplex connector settled an entry that it was not given");
             return;
         };
@@ -396,7 +401,8 @@ impl Link for Line<'_> {
             self.session.fruitful.store(true, Ordering::Relaxed);
         }
         self.noted = None;
-        self.settle(&row, &entry, result).await;
+        attempt.ended(&result);
+        self.settle(&row, &entry, result).instrument(attempt.span()).await;
     }
 
     async fn heard(&mut self, external_id: Option<String>, event: AgentEvent) {

@@ -14,6 +14,7 @@ use crate::engine::Inner;
 use crate::hints;
 use crate::ingress::{Change, Trouble};
 use crate::live::Key;
+use crate::observe;
 
 /// How far ahead memory looks.
 const HORIZON_MS: i64 = 30_000;
@@ -164,7 +165,8 @@ impl Inner {
                         self.customers.wake(&key.app, &customer);
                     }
                 }
-                Err(RecvError::Lagged(_)) => {
+                Err(RecvError::Lagged(missed)) => {
+                    observe::hints_lagged(missed);
                     self.customers.wake_all();
                     if let Err(error) = self.look_once().await {
                         tracing::warn!(%error, "hints were missed and the database could not be looked through");

@@ -12,6 +12,7 @@ use crate::apps::Runtime;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Live, Slot};
+use crate::observe;
 
 /// A customer's history is counted up to this many lines.
 const MOST: usize = 10_000;
@@ -21,6 +22,12 @@ type Named = (IntegrationName, Arc<dyn AgentSystem>);
 impl Engine {
     /// A call to the integrations of kind `connector` in `app`, on a path that the vendor's protocol fixes.
     pub async fn receive(&self, app: &AppId, connector: &str, request: &Unverified) -> Answer {
+        let answer = self.prove_and_hear(app, connector, request).await;
+        observe::webhook_answered(connector, answer.status);
+        answer
+    }
+
+    async fn prove_and_hear(&self, app: &AppId, connector: &str, request: &Unverified) -> Answer {
         let Some(runtime) = self.inner.apps.get(app) else {
             return Answer::error(404, "there is no such bot");
         };

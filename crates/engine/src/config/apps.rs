@@ -54,7 +54,7 @@ pub enum Refused {
     /// A choice is missing, or somebody still uses it.
     #[error("{message}")]
     InUse {
-        /// A stable word for the case: `default_replacement_needed`, `live_transfers`, `type_in_use`.
+        /// A stable word for the case: `replacement_needed`, `live_transfers`, `type_in_use`.
         code: &'static str,
         /// What stands in the way, and what to do.
         message: String,
@@ -207,7 +207,7 @@ impl Apps {
             tracing::debug!(%app, expected, ?in_force, "a change came too late");
             return Err(Refused::Conflict(in_force.unwrap_or(0)));
         }
-        let current = self.draft(app);
+        let current = self.draft_in_force(app, in_force).await?;
         let mut draft = edit(current.clone())?;
         if draft.document.app.id != app.as_str() {
             let message = format!("is `{}`, but this is {app}; an app keeps its id", draft.document.app.id);
@@ -228,6 +228,17 @@ impl Apps {
         }
     }
 
+    /// The draft of the version in force. It is the store's word that counts: another process may have changed the app, a
+    /// commit of ours may have gone through that was answered with an error, or the app no longer builds and is not served.
+    async fn draft_in_force(&self, app: &AppId, in_force: Option<i64>) -> Result<Option<Draft>, Trouble> {
+        let Some(version) = in_force else { return Ok(None) };
+        if let Some(served) = self.get(app).filter(|served| served.version == version) {
+            return Ok(served.configured.as_deref().cloned());
+        }
+        let doc = self.store.get_app(app.as_str(), version).await?;
+        Ok(doc.and_then(|doc| serde_json::from_str::<Stored>(&doc).ok()).map(|stored| stored.draft))
+    }
+
     /// The draft in force.
     pub fn draft(&self, app: &AppId) -> Option<Draft> {
         self.get(app)?.configured.as_deref().cloned()
@@ -246,7 +257,8 @@ impl Apps {
         for (name, integration) in &current.document.agents {
             match draft.document.agents.get(name) {
                 None => {
-                    let retired = Retired { integration: integration.clone(), end };
+                    let credentials = current.document.credentials.keys().cloned().collect();
+                    let retired = Retired { integration: integration.clone(), credentials, end };
                     draft.retired.insert(name.clone(), retired);
                 }
                 Some(next) if next.kind != integration.kind => {

@@ -13,7 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::apps::{Draft, Origin};
-use super::document::{Document, Integration, Scope};
+use super::document::{Document, Integration, Scope, discreet};
 use super::{Invalid, Retired};
 use crate::apps::Runtime;
 
@@ -55,10 +55,12 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     let mut systems: BTreeMap<_, _> =
         agents.iter().map(|(name, agent)| (name.clone(), agent.describe())).collect();
     for (name, retired) in &draft.retired {
-        let Retired { integration, .. } = retired;
+        let Retired { integration, credentials, .. } = retired;
+        let mut env = env(name);
+        Arc::make_mut(&mut env.credentials).retain(|name, _| credentials.contains(name));
         // It ran until now. Should a new version of ours not take its settings any more, its sessions are given up.
         let built = connector(&integration.kind)
-            .and_then(|connector| connector.build(settings(integration), env(name)).ok());
+            .and_then(|connector| connector.build(settings(integration), env).ok());
         if let Some(agent) = built {
             systems
                 .insert(name.clone(), interline_core::app::AgentSystem { retired: true, ..agent.describe() });
@@ -253,6 +255,7 @@ fn no_type(at: &str, what: &str, kind: &str, known: &[&str]) -> Invalid {
 
 /// A connector's own words begin with the field.
 fn within(at: &str, message: &str) -> Invalid {
+    let message = &discreet(message);
     let field = message.split_once(": ").filter(|(field, _)| {
         field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'))
     });

@@ -13,6 +13,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use interline_connector::{Algorithm, Credential, Secret};
 use interline_core::IntegrationName;
@@ -107,8 +108,8 @@ pub enum Scope {
     Botkit,
 }
 
-/// A configured connector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A configured connector. `Debug` shows no settings: some are secrets.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Integration {
     /// Which connector: the id of its manifest.
     #[serde(rename = "type")]
@@ -116,6 +117,12 @@ pub struct Integration {
     /// What its settings schema asks for.
     #[serde(flatten)]
     pub settings: Map<String, Value>,
+}
+
+impl fmt::Debug for Integration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Integration").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// The link to what was said before a transfer.
@@ -126,7 +133,7 @@ pub struct Transcript {
     pub link: bool,
     /// How often it may be opened.
     pub accesses: u32,
-    /// It ends so many hours after its rung opened.
+    /// It ends so many hours after the transfer was asked for.
     pub expires_hours: u32,
 }
 
@@ -162,14 +169,19 @@ impl Document {
     }
 }
 
-/// serde quotes the text that it did not expect; that may be a secret on the wrong line.
-fn discreet(message: &str) -> String {
-    match message.split_once("invalid type: string \"") {
-        Some((before, after)) => {
-            let rest = after.rsplit_once('"').map_or("", |(_, rest)| rest);
-            format!("{before}invalid type: a text{rest}")
+/// serde quotes what it did not expect; that may be a secret on the wrong line, or one that was taken for a number.
+pub(super) fn discreet(message: &str) -> String {
+    // What was expected comes last, and is ours.
+    let (said, expected) = message.split_at(message.rfind(", expected ").unwrap_or(message.len()));
+    let of_a_value =
+        ["invalid type: ", "invalid value: ", "unknown variant "].iter().any(|words| said.contains(words));
+    let quote = |c: char| c == '"' || (c == '`' && of_a_value);
+    match (said.split_once(quote), said.rsplit_once(quote)) {
+        (Some((before, rest)), Some((_, after))) if rest.contains(quote) => {
+            format!("{before}…{after}{expected}")
         }
-        None => message.to_owned(),
+        (Some((before, _)), _) => format!("{before}…"),
+        (None, _) => message.to_owned(),
     }
 }
 

@@ -166,6 +166,7 @@ pub(super) fn unname(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 

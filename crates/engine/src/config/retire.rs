@@ -2,6 +2,7 @@
 //! stay until they end by themselves, or are ended now, as whoever deleted it chose; then the last trace of it is
 //! removed. All of it stands in the document, so that a crash in between leaves nothing half-deleted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +18,14 @@ use crate::live::Key;
 
 /// How often it is looked whether somebody is left.
 const ROUND: Duration = Duration::from_secs(2);
-/// So many are ended in one round.
-const BATCH: i64 = 200;
 
 /// An agent system that was deleted while it was in use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retired {
     /// As it was.
-    #[serde(flatten)]
     pub integration: Integration,
+    /// The names of the credentials that there were: one that is added later must not make it unclear which is meant.
+    pub credentials: BTreeSet<String>,
     /// Its live transfers are ended now; else they may go on.
     pub end: bool,
 }
@@ -53,20 +53,26 @@ impl Inner {
         name: &IntegrationName,
         end: bool,
     ) -> Result<(), Refused> {
-        let engaged = self.store.engaged(app.as_str(), name.as_str(), BATCH).await.map_err(Trouble::from)?;
+        // All of them: some may have ended and wait for a vendor that does not take their Close.
+        let most = if end { i64::MAX } else { 1 };
+        let engaged = self.store.engaged(app.as_str(), name.as_str(), most).await.map_err(Trouble::from)?;
         if engaged.is_empty() {
             return self.apps.forget_retired(app, name).await;
         }
-        if end {
-            for (conversation, _) in engaged {
-                let key = Key { app: app.clone(), conversation: ConversationId::new(conversation) };
-                match self.end_transfer_on(&key, name).await {
-                    Ok(()) | Err(Trouble::Unknown) => {}
-                    Err(error) => return Err(error.into()),
-                }
+        if !end {
+            return Ok(());
+        }
+        let mut unreadable = None;
+        for (conversation, _) in engaged {
+            let key = Key { app: app.clone(), conversation: ConversationId::new(conversation) };
+            match self.end_transfer_on(&key, name).await {
+                Ok(()) | Err(Trouble::Unknown) => {}
+                Err(error @ Trouble::Store(_)) => return Err(error.into()),
+                // The others are ended all the same.
+                Err(error @ Trouble::Broken(_)) => unreadable = Some(error),
             }
         }
-        Ok(())
+        unreadable.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Ends the conversation's live transfer, if it is on `name`.

@@ -22,11 +22,13 @@ use interline_core::conversation::input::DeliveryResult;
 use interline_core::transfer::Reason;
 use interline_core::{Body, Entry, Input, ParticipantNo, Seq};
 use tokio::sync::MutexGuard;
+use tracing::Instrument as _;
 
 use crate::apps::Runtime;
 use crate::engine::Inner;
 use crate::ingress::{Change, Trouble, to_i64};
 use crate::live::{Key, Live, Row, Slot};
+use crate::observe;
 use outcome::STALLED_AFTER_MS;
 
 /// Entries are read from the database in pages of this size.
@@ -131,15 +133,18 @@ impl Inner {
             }
             Found::Entry(ready) => *ready,
         };
+        let attempt = observe::Delivery::begin(&slot.key, &row, &entry, agent.as_ref());
         let result = match &agent {
             None => Err(Failure::Gone(Cause::new(Reason::Unconfigured, "the integration no longer exists"))),
             Some(_) if unknown => Err(Failure::Uncertain(Cause::new(
                 Reason::Unreachable,
                 "the server restarted during the attempt",
             ))),
-            Some(agent) => self.call(agent.as_ref(), &item, &row).await,
+            Some(agent) => self.call(agent.as_ref(), &item, &row).instrument(attempt.span()).await,
         };
-        self.settle_surely(runtime, slot, &row, &entry, agent.as_ref(), result).await?;
+        attempt.ended(&result);
+        let settle = self.settle_surely(runtime, slot, &row, &entry, agent.as_ref(), result);
+        settle.instrument(attempt.span()).await?;
         Ok(Turn::More)
     }
 
