@@ -62,7 +62,7 @@ echo "conversation: $conversation"
 say "The transfer is live."
 talking() { test "$(call GET "$api/conversations/$conversation" | jq -r .transfer.stage)" = talking; }
 until_true talking
-call GET "$api/transfers" | jq -c '.items[] | {conversation, transfer, stage, agent_system}'
+call GET "$api/transfers" | jq -c '.items[] | {conversation, no: .transfer.no, stage: .transfer.stage, rung: .transfer.rung}'
 
 say "The agent answers (here by the stand-in's page) and the timeline shows it."
 chat=$(curl --silent --fail "$BOTKIT/_sim/botkit/api/conversations" | jq -r '.[0].id // .conversations[0].id')
@@ -75,7 +75,7 @@ call GET "$api/conversations/$conversation/timeline?limit=200" |
   jq -r '.items[] | select(.text != null) | "\(.seq)\t\(.text)"'
 
 say "An operator gives the conversation back to the bot, then ends it."
-transfer=$(call GET "$api/transfers" | jq -r '.items[0].transfer')
+transfer=$(call GET "$api/transfers" | jq -r '.items[0].transfer.no')
 call POST "$api/conversations/$conversation/transfers/$transfer/return" >/dev/null
 call GET "$api/conversations/$conversation" | jq -c '{owner}'
 call POST "$api/conversations/$conversation/end" >/dev/null

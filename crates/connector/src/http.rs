@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use interline_core::transfer::reason::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::failure::{Cause, Failure};
@@ -104,6 +105,19 @@ impl Http {
     /// `Retry` when nothing was sent, `Uncertain` when it may have arrived, `Refused` when the address is forbidden.
     /// An answer of any status is not an error here: the connector knows what it means ([`of_status`] helps).
     pub async fn post(&self, request: Request) -> Result<Reply, Failure> {
+        // Of the address only the host: a path may hold a token. No `traceparent` is sent: it is nobody else's business.
+        let span = tracing::info_span!(
+            target: "interline_trace", "http.post", otel.kind = "client",
+            server.address = request.url.host_str(), http.response.status_code = tracing::field::Empty,
+        );
+        let result = self.send(request).instrument(span.clone()).await;
+        if let Ok(Reply::Answered { status, .. }) = &result {
+            span.record("http.response.status_code", status.as_u16());
+        }
+        result
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let Request { url, mut headers, body, deadline, acknowledged, lane } = request;
         if let Err(forbidden) = self.guard.check(&url) {
             return Err(Failure::Refused(Cause::new(Reason::Unconfigured, forbidden.to_string())));

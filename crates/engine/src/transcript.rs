@@ -107,6 +107,19 @@ impl Engine {
     /// # Errors
     /// It is not good any more; or the store is out of reach, and an access may have been counted.
     pub async fn redeem_transcript(&self, token: &str, by: Access) -> Result<Transcript, Closed> {
+        let redeemed = self.count_and_read(token, by).await;
+        crate::observe::transcript_asked(match &redeemed {
+            Ok(_) => "granted",
+            Err(Closed::Unknown) => "unknown",
+            Err(Closed::UsedUp) => "used_up",
+            Err(Closed::Expired) => "expired",
+            Err(Closed::Revoked) => "revoked",
+            Err(Closed::Trouble(_)) => "trouble",
+        });
+        redeemed
+    }
+
+    async fn count_and_read(&self, token: &str, by: Access) -> Result<Transcript, Closed> {
         let found = self.inner.find_transcript(token).await?;
         let Link { app, conversation, participant } = &found.link;
         // Read first: what cannot be shown is not counted.

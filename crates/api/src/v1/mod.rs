@@ -16,7 +16,7 @@
 //! | `change.rs` | one edit of an app's document |
 //! | `integration.rs`, `patch.rs` | an integration as it is shown, and a patch of its settings |
 //! | `apps.rs`, `integrations.rs`, `channels.rs`, `credentials.rs`, `keys.rs`, `connectors.rs` | configuration |
-//! | `conversations.rs`, `transfers.rs`, `participants.rs`, `customers.rs`, `transcripts.rs` | operation |
+//! | `conversations.rs`, `transfers.rs`, `participants.rs`, `customers.rs`, `transcripts.rs`, `said.rs` | operation |
 //! | `state.rs`, `timeline.rs` | a conversation's state and log as they are shown |
 //! | `events.rs` | what changes, as it changes |
 
@@ -39,6 +39,7 @@ mod page;
 mod participants;
 mod patch;
 mod problem;
+mod said;
 mod state;
 mod timeline;
 mod transcripts;
@@ -101,6 +102,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(keys::routes())
         .merge(connectors::routes())
         .merge(conversations::routes())
+        .merge(said::routes())
         .merge(transcripts::routes())
         .merge(transfers::routes())
         .merge(participants::routes())

@@ -96,6 +96,14 @@ impl Problem {
         problem
     }
 
+    /// The store is out of reach; nothing was done.
+    pub fn unavailable() -> Self {
+        let detail = "the store is out of reach; the same again later will do";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail);
+        problem.0.retry_after = Some(1);
+        problem
+    }
+
     /// There is no such thing, or not for this key.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such thing here")
@@ -176,10 +184,7 @@ impl From<Trouble> for Problem {
             Trouble::Unknown => Self::not_found(),
             Trouble::Store(error) => {
                 tracing::warn!(error, "the API cannot reach the store");
-                let detail = "the store is out of reach; the same again later will do";
-                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail);
-                problem.0.retry_after = Some(1);
-                problem
+                Self::unavailable()
             }
             Trouble::Broken(error) => {
                 tracing::error!(error, "the API met something that cannot be read");

@@ -234,3 +234,27 @@ async fn counts_follow_what_happens() {
     let expected = json!({ "customers": 1, "conversations": 1, "open": 1, "behind": 0, "failing": 0 });
     assert_eq!(counts, expected);
 }
+
+#[tokio::test]
+async fn what_a_customer_said_may_be_told_by_an_admin() {
+    let world = World::start("told").await;
+    let admin = world.admin().await;
+    let path = app("/conversations");
+    let body = |text: &str| json!({ "channel": "web", "address": "told@example.com", "text": text });
+    let once = admin.with("idempotency-key", "t1");
+    let first = once.post(&path, body("hello")).await.is(201);
+    assert_eq!(once.post(&path, body("hello")).await.is(201), first);
+    let second = admin.post(&path, body("a human please")).await.is(201);
+    assert_eq!(second["conversation"], first["conversation"]);
+    let conversation = first["conversation"].as_str().unwrap();
+    let timeline =
+        admin.get(&app(&format!("/conversations/{conversation}/timeline?limit=200"))).await.is(200);
+    let said = |words: &str| {
+        let entries = timeline["items"].as_array().unwrap();
+        entries.iter().filter(|entry| entry["text"] == words && entry["by"]["role"] == "customer").count()
+    };
+    assert_eq!((said("hello"), said("a human please")), (1, 1));
+    let nowhere = json!({ "channel": "fax", "address": "x", "text": "y" });
+    admin.post(&path, nowhere).await.invalid_at("channel");
+    world.key(Some(A), KeyRole::Operate).await.post(&path, body("no")).await.is(403);
+}

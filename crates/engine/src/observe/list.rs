@@ -63,6 +63,7 @@ pub(crate) const ENDED: &str = "interline_transfers_ended_total";
 pub(crate) const RUNGS_FAILED: &str = "interline_rungs_failed_total";
 pub(crate) const TIME_TO_AGENT: &str = "interline_time_to_agent_seconds";
 pub(crate) const WEBHOOKS: &str = "interline_webhook_calls_total";
+pub(crate) const TRANSCRIPTS: &str = "interline_transcript_accesses_total";
 pub(crate) const HTTP: &str = "interline_http_requests_total";
 pub(crate) const HTTP_SECONDS: &str = "interline_http_request_seconds";
 pub(crate) const LAGGED: &str = "interline_hints_lagged_total";
@@ -130,6 +131,12 @@ pub const METRICS: &[Metric] = &[
         "From the request of a transfer until an agent was there. Transfers that an agent began are not in it.",
     ),
     metric(WEBHOOKS, Kind::Counter, &["connector", "status"], "Calls of agent systems, by our answer."),
+    metric(
+        TRANSCRIPTS,
+        Kind::Counter,
+        &["result"],
+        "Uses of transcript links: granted, unknown, used_up, expired, revoked, trouble.",
+    ),
     metric(HTTP, Kind::Counter, &["method", "route", "status"], "HTTP requests, by the route's template."),
     metric(
         HTTP_SECONDS,

@@ -172,6 +172,11 @@ pub(crate) fn webhook_answered(connector: &str, status: u16) {
     counter!(list::WEBHOOKS, "connector" => connector, "status" => status).increment(1);
 }
 
+/// Somebody used a transcript link.
+pub(crate) fn transcript_asked(result: &'static str) {
+    counter!(list::TRANSCRIPTS, "result" => result).increment(1);
+}
+
 /// An HTTP request was answered. `route` is the template, never the path: a path may hold a token.
 pub fn http_answered(method: &'static str, route: &str, status: u16, after: Duration) {
     LazyLock::force(&RECORDER);

@@ -38,6 +38,8 @@ pub enum Act {
     Panic,
     /// Waits for the other side before it takes it.
     After(Arc<tokio::sync::Notify>),
+    /// Waits, and then fails; nothing arrived.
+    FailAfter(Arc<tokio::sync::Notify>),
 }
 
 /// One try at one entry.
@@ -52,6 +54,8 @@ pub struct Try {
     pub participant: u32,
     pub before: Vec<String>,
     pub request: RequestId,
+    /// The link to what was said before, with an Open.
+    pub transcript: Option<url::Url>,
 }
 
 pub struct Fake {
@@ -181,7 +185,7 @@ impl AgentSystem for Fake {
 
     async fn deliver(&self, item: &Item, session: Option<Value>) -> Result<Done, Failure> {
         let act = self.script.lock().unwrap().pop_front().unwrap_or(Act::Take);
-        let arrived = !matches!(act, Act::Fail(_) | Act::Panic);
+        let arrived = !matches!(act, Act::Fail(_) | Act::FailAfter(_) | Act::Panic);
         let before = item.before.iter().map(crate::world::short).collect();
         self.tries.lock().unwrap().push(Try {
             key: item.key(),
@@ -192,6 +196,7 @@ impl AgentSystem for Fake {
             participant: item.participant.no.0,
             before,
             request: request(item),
+            transcript: item.transcript.clone(),
         });
         let events = match act {
             Act::Take => Vec::new(),
@@ -202,6 +207,10 @@ impl AgentSystem for Fake {
             Act::After(gate) => {
                 gate.notified().await;
                 Vec::new()
+            }
+            Act::FailAfter(gate) => {
+                gate.notified().await;
+                return Err(Failure::Retry { after_ms: None, cause: cause() });
             }
         };
         let session = matches!(item.entry.body, Body::Open).then(|| json!({ "chat": item.key() }));

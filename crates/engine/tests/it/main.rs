@@ -4,13 +4,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod asides;
+mod config;
 mod customers;
 mod duplex;
+mod erase;
 mod failures;
 mod fake;
 mod handover;
+mod keys;
+mod lists;
+mod operate;
 mod order;
 mod outage;
 mod pinned;
 mod restarts;
+mod retire;
+mod secrets;
+mod shop;
+mod transcript;
+mod watch;
 mod world;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interline_connector::channel::{ChannelApp, HeardAs, Host, Line, Place, Said, What};
-use interline_connector::{AgentSystem, Answer, Unverified};
+use interline_connector::{AgentSystem, Answer, Guard, Http, Unverified};
 use interline_core::app::Texts;
 use interline_core::conversation::entry::{Note, Text};
 use interline_core::conversation::state::Customer;
@@ -16,21 +16,47 @@ use interline_engine::config::Transcript;
 use interline_engine::{Apps, Clock, Engine, Hints, InProcess, Runtime, Settings};
 use interline_store::{KeyRing, Loaded, ParticipantRow, Store};
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection as _, Executor as _};
+use url::Url;
 
 pub const WEB: &str = "web";
 
 /// Runs a test on each database, side by side: tests mostly wait.
 pub fn each(name: &str, test: impl AsyncFn(World) + Sync) {
+    sides(name, &test, |url| run(&test, World::on(url, None)));
+}
+
+/// As [`each`], in a PostgreSQL database that no other test uses: for engines that serve all apps of their store.
+pub fn each_alone(name: &str, test: impl AsyncFn(World) + Sync) {
+    sides(name, &test, |server| {
+        let own = format!("it_{}", uuid::Uuid::now_v7().simple());
+        admin(&server, &format!("CREATE DATABASE {own}"));
+        let (base, _) = server.rsplit_once('/').unwrap();
+        run(&test, World::on(format!("{base}/{own}"), None));
+        admin(&server, &format!("DROP DATABASE {own} WITH (FORCE)"));
+    });
+}
+
+fn sides(name: &str, test: &(impl AsyncFn(World) + Sync), on_postgres: impl FnOnce(String) + Send) {
     std::thread::scope(|threads| {
         match std::env::var("INTERLINE_TEST_POSTGRES") {
             Ok(url) => {
-                let (test, name) = (&test, format!("{name} on PostgreSQL"));
-                let other = std::thread::Builder::new().name(name);
-                other.spawn_scoped(threads, move || run(test, World::on(url, None))).unwrap();
+                let other = std::thread::Builder::new().name(format!("{name} on PostgreSQL"));
+                other.spawn_scoped(threads, move || on_postgres(url)).unwrap();
             }
             Err(_) => eprintln!("{name}: skipped on PostgreSQL, INTERLINE_TEST_POSTGRES is not set"),
         }
-        run(&test, World::sqlite(name));
+        run(test, World::sqlite(name));
+    });
+}
+
+fn admin(server: &str, sql: &str) {
+    sqlx::any::install_default_drivers();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = AnyConnection::connect(server).await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+        connection.close().await.unwrap();
     });
 }
 
@@ -53,6 +79,19 @@ pub struct World {
     pub clock: Clock,
     hints: Option<Arc<dyn Hints>>,
     node: String,
+    /// The key ring that the store is opened with.
+    pub keys: String,
+    /// The link to what was said before a transfer.
+    pub transcript: Transcript,
+    /// The store's documents are served, not `app`: with these allowances, and callbacks come here.
+    pub site: Option<(Guard, Url)>,
+    /// Other apps that are like `app`.
+    pub twins: Vec<AppId>,
+}
+
+/// The ring's first key.
+pub fn first_key() -> String {
+    format!("k1:{}=", "A".repeat(43))
 }
 
 /// A running engine on its own runtime: killing it takes every task with it.
@@ -95,7 +134,20 @@ impl World {
             texts: Texts::default(),
         };
         let (clock, node) = (Clock::system(), format!("node-{id}"));
-        Self { url, dir, app, agents: BTreeMap::new(), clock, hints: None, node }
+        let (keys, transcript) = (first_key(), Transcript::default());
+        Self {
+            url,
+            dir,
+            app,
+            agents: BTreeMap::new(),
+            clock,
+            hints: None,
+            node,
+            keys,
+            transcript,
+            site: None,
+            twins: Vec::new(),
+        }
     }
 
     /// Adds an agent system. The first is the default, the others are its fallbacks.
@@ -163,7 +215,7 @@ impl World {
         // Opening a store cannot be spawned (its future is not `Send`), hence a thread.
         let open = move || {
             let (engine, store) = runtime.block_on(async move {
-                let keys = KeyRing::parse(&format!("k1:{}=", "A".repeat(43))).unwrap();
+                let keys = KeyRing::parse(&world.keys).unwrap();
                 let store = Store::open(interline_store::Settings { url, lanes: 2, keys }).await.unwrap();
                 let clock = world.clock;
                 let engine = Engine::start_at(world.settings(store.clone()).await, clock).await.unwrap();
@@ -176,28 +228,41 @@ impl World {
     }
 
     async fn settings(self, store: Store) -> Settings {
+        let (apps, public_url) = match self.site.clone() {
+            Some((guard, public_url)) => {
+                let http = Http::new(guard).unwrap();
+                (Apps::load(store.clone(), http, public_url.clone()).await.unwrap(), public_url)
+            }
+            None => {
+                let all = std::iter::once(&self.app.id).chain(&self.twins);
+                let apps = Apps::of(store.clone(), all.map(|id| self.runtime(id)).collect()).await.unwrap();
+                (apps, "https://interline.example".parse().unwrap())
+            }
+        };
+        Settings {
+            apps,
+            store,
+            public_url,
+            node: self.node,
+            hints: self.hints.unwrap_or_else(|| Arc::new(InProcess::default())),
+        }
+    }
+
+    fn runtime(&self, id: &AppId) -> Runtime {
         let channel_app = ChannelApp {
-            id: self.app.id.clone(),
+            id: id.clone(),
             name: "Test".into(),
             credentials: BTreeMap::new(),
             channels: BTreeMap::new(),
         };
-        let app = Arc::new(self.app);
-        let runtime = Runtime {
-            app,
-            agents: self.agents,
+        Runtime {
+            app: Arc::new(App { id: id.clone(), ..self.app.clone() }),
+            agents: self.agents.clone(),
             channel_app: Arc::new(channel_app),
             retention_ms: None,
-            transcript: Transcript::default(),
+            transcript: self.transcript.clone(),
             configured: None,
             version: 1,
-        };
-        Settings {
-            apps: Apps::of(store.clone(), vec![runtime]).await.unwrap(),
-            store,
-            public_url: "https://interline.example".parse().unwrap(),
-            node: self.node,
-            hints: self.hints.unwrap_or_else(|| Arc::new(InProcess::default())),
         }
     }
 }
@@ -212,6 +277,11 @@ impl Drop for Node {
 }
 
 impl Node {
+    /// Where the engine runs.
+    pub fn handle(&self) -> tokio::runtime::Handle {
+        self.runtime.as_ref().unwrap().handle().clone()
+    }
+
     /// Runs something where the engine runs, so that it dies with it.
     pub async fn on<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         self.runtime.as_ref().unwrap().spawn(work).await.unwrap()
