@@ -4,7 +4,7 @@
 //!   Authorization: Bearer ilk_<id>_<secret>          hash = base64url(SHA-256(secret))
 //! ```
 //!
-//! The secret is 256 random bits, so a plain hash of it cannot be guessed backwards.
+//! The secret is 244 random bits, so a plain hash of it cannot be guessed backwards.
 
 use std::fmt;
 use std::str::FromStr;

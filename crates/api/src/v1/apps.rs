@@ -382,7 +382,7 @@ async fn apply_document(
         if expected.0.is_some_and(|expected| expected != in_force) {
             return Err(Refused::Conflict(in_force).into());
         }
-        apps.check(&app, Origin::Api, edit)?;
+        apps.check(&app, Origin::Api, edit).await?;
         (in_force, !told.is_empty())
     } else {
         let end = query.live == Some(LiveTransfers::End);

@@ -281,16 +281,13 @@ async fn delete_integration(
     Params(query): Params<Deleting>,
     expected: IfMatch,
 ) -> Result<Versioned<DeletedView>, Problem> {
-    let in_force = scope.runtime.version;
-    if expected.0.is_some_and(|expected| expected != in_force) {
-        return Err(Refused::Conflict(in_force).into());
-    }
     let replacement = query.replacement.map(|name| match name.as_str() {
         "none" => Replacement::Nothing,
         name => Replacement::With(name.into()),
     });
     let (name, live) = (IntegrationName::from(name.as_str()), query.live.map(LiveTransfers::from));
-    let deleted = api.engine.apps().delete_integration(&scope.app, &name, replacement, live).await?;
+    let deleted =
+        api.engine.apps().delete_integration(&scope.app, &name, replacement, live, expected.0).await?;
     let Deleted { version, named_in, live } = deleted;
     told(&scope, &interline_engine::config::Changed { version, new: true });
     Ok(Versioned(StatusCode::OK, version, DeletedView { version, named_in, live }))

@@ -100,7 +100,15 @@ impl Apps {
     pub async fn load(store: Store, http: Http, public_url: Url) -> Result<Arc<Self>, Trouble> {
         let apps = Self::new(store, Some((http, public_url)), HashMap::new());
         for (app, version) in apps.store.apps().await? {
-            let Some(doc) = apps.store.get_app(&app, version).await? else { continue };
+            let doc = match apps.store.get_app(&app, version).await {
+                Ok(Some(doc)) => doc,
+                Ok(None) => continue,
+                Err(error) if error.is_retryable() => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(app, %error, "this app is not served: what the store has cannot be read");
+                    continue;
+                }
+            };
             match serde_json::from_str::<Stored>(&doc) {
                 Ok(stored) => match apps.build(&stored.draft, Origin::Store, None, version) {
                     Ok(runtime) => apps.serve(runtime),
@@ -175,14 +183,15 @@ impl Apps {
     ///
     /// # Errors
     /// As [`Apps::edit`].
-    pub fn check(
+    pub async fn check(
         &self,
         app: &AppId,
         origin: Origin,
         edit: impl FnOnce(Option<Draft>) -> Result<Draft, Refused>,
     ) -> Result<Draft, Refused> {
         let current = self.draft(app);
-        let draft = edit(current.clone())?;
+        let mut draft = edit(current.clone())?;
+        self.retire_the_missing(app, current.as_ref(), &mut draft, false).await?;
         let known = current.as_ref().map(|current| &current.document);
         self.build(&draft, origin, known, 0).map_err(Refused::Invalid)?;
         Ok(draft)

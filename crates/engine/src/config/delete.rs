@@ -38,7 +38,7 @@ pub struct Deleted {
 }
 
 impl Apps {
-    /// Deletes a channel or an agent system.
+    /// Deletes a channel or an agent system; with `expected`, only if that is the version in force.
     ///
     /// # Errors
     /// A choice is missing ([`Refused::InUse`]), or there is no such integration. Nothing was changed then.
@@ -48,6 +48,7 @@ impl Apps {
         name: &IntegrationName,
         replacement: Option<Replacement>,
         live: Option<LiveTransfers>,
+        expected: Option<i64>,
     ) -> Result<Deleted, Refused> {
         let draft = self.draft(app).ok_or_else(|| Refused::Unknown("such app".into()))?;
         let sessions =
@@ -66,7 +67,7 @@ impl Apps {
             let draft = draft.ok_or_else(|| Refused::Unknown("such app".into()))?;
             delete(draft, name, replacement.as_ref(), &mut named_in)
         };
-        let changed = self.edit(app, Origin::Api, None, end, delete).await?;
+        let changed = self.edit(app, Origin::Api, expected, end, delete).await?;
         Ok(Deleted { version: changed.version, named_in, live: sessions })
     }
 

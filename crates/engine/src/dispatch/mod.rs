@@ -143,6 +143,9 @@ impl Inner {
             Some(agent) => self.call(agent.as_ref(), &item, &row).instrument(attempt.span()).await,
         };
         attempt.ended(&result);
+        // What comes of it is stepped under the app that is in force now: it may have changed during the call.
+        let in_force = self.apps.get(&slot.key.app);
+        let runtime = in_force.as_ref().unwrap_or(runtime);
         let settle = self.settle_surely(runtime, slot, &row, &entry, agent.as_ref(), result);
         settle.instrument(attempt.span()).await?;
         Ok(Turn::More)

@@ -186,9 +186,9 @@ fn a_dry_run_says_the_same_and_changes_nothing() {
         let before = in_force(&node);
         let apps = node.engine.apps();
         let good = changed(|value| value["app"]["name"] = json!("Other"));
-        assert_eq!(apps.check(&node.app, Origin::Api, good).unwrap().document.app.name, "Other");
+        assert_eq!(apps.check(&node.app, Origin::Api, good).await.unwrap().document.app.name, "Other");
         let bad = changed(|value| value["default_agent"] = json!("nobody"));
-        assert_eq!(paths(&apps.check(&node.app, Origin::Api, bad).unwrap_err()), ["default_agent"]);
+        assert_eq!(paths(&apps.check(&node.app, Origin::Api, bad).await.unwrap_err()), ["default_agent"]);
         assert_eq!(in_force(&node), before);
         assert_eq!(node.store.current_app(node.app.as_str()).await.unwrap(), Some(1));
         node.engine.stop().await;

@@ -309,7 +309,6 @@ fn the_ladder_leaves_it_out_when_time_is_over() {
 }
 
 #[test]
-#[ignore = "a delivery's result is stepped under the app that was in force when the delivery began (dispatch/mod.rs)"]
 fn the_ladder_leaves_it_out_when_the_one_before_refuses() {
     each_alone("retire_ladder_refused", async |world| {
         let refuses = Fault::ErrorBefore { status: 400, retry_after: None };

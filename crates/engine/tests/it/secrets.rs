@@ -81,8 +81,12 @@ fn no_error_and_no_debug_output_shows_one() {
             value["credentials"]["more"] =
                 json!({ "client_id": CLIENT, "client_secret": "another one", "scopes": ["web"] });
         });
-        let refused =
-            node.engine.apps().check(&node.app, interline_engine::config::Origin::Api, twice).unwrap_err();
+        let refused = node
+            .engine
+            .apps()
+            .check(&node.app, interline_engine::config::Origin::Api, twice)
+            .await
+            .unwrap_err();
         hides(&format!("{refused} {refused:?}"), "another one");
         node.engine.stop().await;
     });

@@ -219,8 +219,10 @@ pub async fn delete(
     live: Option<LiveTransfers>,
 ) -> Result<Deleted, Refused> {
     let (apps, app, name) = (node.engine.apps().clone(), node.app.clone(), name.to_owned());
-    node.on(async move { apps.delete_integration(&app, &name.as_str().into(), replacement, live).await })
-        .await
+    node.on(
+        async move { apps.delete_integration(&app, &name.as_str().into(), replacement, live, None).await },
+    )
+    .await
 }
 
 pub fn with(name: &str) -> Option<Replacement> {

@@ -9,6 +9,7 @@
 //! | `relay.rs` | the server: saturation, a steady rate, CPU, memory |
 //! | `baseline.rs` | the same rows through the same writer, with no logic and no network |
 //! | `idle.rs` | memory of conversations in which nothing happens |
+//! | `start.rs` | start to ready, and lists, with 100,000 conversations |
 //! | `table.rs` | the figures beside the aims |
 //!
 //! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
@@ -21,6 +22,7 @@ mod idle;
 mod machine;
 mod phase;
 mod relay;
+mod start;
 mod table;
 
 use std::time::Duration;
@@ -104,6 +106,12 @@ async fn main() -> Result<()> {
         Ok(sink) => println!("{sink}\n"),
         Err(error) => println!("Node sink: not measured ({error:#})\n"),
     }
+    // `bench start`: this part alone.
+    let only_start = std::env::args().nth(1).as_deref() == Some("start");
+    if only_start {
+        println!("{}\n", start::measure().await?);
+        return Ok(());
+    }
     let mut rows = Vec::new();
     for conversations in [1, 1_000] {
         rows.extend(measure("SQLite", None, conversations).await?);
@@ -116,6 +124,7 @@ async fn main() -> Result<()> {
     }
     println!("{}", table::all(&rows, &fsync));
     println!("{}\n", idle::measure().await?);
+    println!("{}\n", start::measure().await?);
     println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
     Ok(())
 }
