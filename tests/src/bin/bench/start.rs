@@ -119,12 +119,12 @@ async fn template(server: &Server, app: &App, key: &str) -> Result<String> {
     let mut conversation = String::new();
     for _ in 0..4 {
         let answer = http.post(&path, &[("authorization", key)], &said).await?;
-        ensure!(answer.status == 201, "{}: {}", answer.status, answer.text());
+        ensure!(answer.status == 201, "{}: {}\n{}", answer.status, answer.text(), server.log_end());
         conversation = answer.json()["conversation"].as_str().context("an id")?.to_owned();
     }
     let ended =
         http.post(&format!("{path}/{conversation}/end"), &[("authorization", key)], &json!({})).await?;
-    ensure!(ended.ok(), "{}: {}", ended.status, ended.text());
+    ensure!(ended.ok(), "end: {}: {}\n{}", ended.status, ended.text(), server.log_end());
     Ok(conversation)
 }
 
@@ -195,7 +195,8 @@ impl Template {
                 opening: Some(Opening { customer: customer.into(), channel: "web".into(), opened_at }),
             }),
             entries: self.entries.clone(),
-            participants: self.loaded.participants.clone(),
+            // The customer's own row: what a BotKit that is not there has still to hear is another story.
+            participants: self.loaded.participants.iter().filter(|row| row.no == 0).cloned().collect(),
             remote_ids: Vec::new(),
         })
     }
@@ -216,7 +217,7 @@ async fn list(server: &Server, app: &App, key: &str, filter: &str) -> Result<Vec
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         }
-        ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
+        ensure!(answer.status == 200, "{path}: {}: {}\n{}", answer.status, answer.text(), server.log_end());
         let page = answer.json();
         seen += page["items"].as_array().map_or(0, Vec::len);
         let Some(next) = page["next"].as_str() else { break };
