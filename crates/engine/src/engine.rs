@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interline_store::Store;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -15,7 +15,7 @@ use crate::config::Apps;
 use crate::customers::Customers;
 use crate::hints::Hints;
 use crate::ingress::Trouble;
-use crate::live::{Slot, Slots};
+use crate::live::Slots;
 use crate::marks::Marks;
 use crate::observe;
 use crate::pinned::Pinned;
@@ -64,9 +64,6 @@ pub(crate) struct Inner {
     pub started_at: i64,
     /// So many deliveries may be under way at a time.
     pub deliveries: Arc<Semaphore>,
-    /// So many looks of our own into the store may be under way at a time: after an outage a hundred thousand are due at
-    /// once, and whoever waits for an answer must not stand in line behind them.
-    pub looks: Semaphore,
     /// Tasks with work in hand: a stop waits for them.
     pub tasks: TaskTracker,
     /// Tasks that only watch: a stop ends them.
@@ -75,8 +72,6 @@ pub(crate) struct Inner {
 
 /// So many deliveries may be under way at a time on one node.
 pub(crate) const DELIVERIES: usize = 4096;
-/// Half of the connections that the store has for reading on SQLite.
-const LOOKS: usize = 2;
 /// How often idle conversations are dropped from memory.
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often this node says that it lives.
@@ -118,7 +113,6 @@ impl Engine {
             counted: observe::Cache::default(),
             started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
-            looks: Semaphore::new(LOOKS),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -158,13 +152,6 @@ impl Inner {
     /// A random number. Should the system have none, the time must do: seeds only pick variants and spread retries.
     pub(crate) fn random(&self) -> u64 {
         getrandom::u64().unwrap_or_else(|_| self.now().0.unsigned_abs())
-    }
-
-    /// A place among those that look into the store for our own ends. None: the conversation is in memory, and needs none.
-    pub(crate) async fn look_for(&self, slot: &Slot) -> Option<SemaphorePermit<'_>> {
-        // Whoever holds it has loaded it, or is about to.
-        let is_loaded = slot.live.try_lock().map_or(true, |live| live.is_some());
-        if is_loaded { None } else { self.looks.acquire().await.ok() }
     }
 
     /// Runs a task that only watches.
