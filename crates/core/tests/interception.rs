@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use interline_core::app::HoldPolicy;
 use interline_core::conversation::entry::Note;
-use interline_core::conversation::hold::MAX_HELD;
+use interline_core::conversation::hold::{MAX_HELD, MAX_UNANSWERED};
 use interline_core::{Body, Entry, Input, Owner, Role, Seq, Speaker};
 use proptest::prelude::*;
 use support::app::any_app;
@@ -109,6 +109,7 @@ proptest! {
             prop_assert!(held.len() <= MAX_HELD);
             prop_assert!(held.windows(2).all(|pair| pair[0].seq < pair[1].seq));
             prop_assert!(step.state.owner != Owner::Closed || held.is_empty());
+            prop_assert!(step.state.unanswered.len() <= MAX_UNANSWERED);
         }
     }
 

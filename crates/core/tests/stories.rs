@@ -8,6 +8,7 @@ use std::sync::Arc;
 use interline_core::app::HoldPolicy;
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::Note;
+use interline_core::conversation::hold::MAX_HELD;
 use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
 use interline_core::flow::Node;
 use interline_core::transfer::{Failure, Outcome, Reason, Stage};
@@ -115,6 +116,53 @@ fn an_interceptor_sees_every_line_first() {
     assert!(world.log.iter().any(|entry| entry.body == Body::Note(Note::PassedOn)));
     world.passes(15_000);
     assert_eq!(world.customer_heard().last(), Some(&"You said time passes"));
+}
+
+#[test]
+fn a_release_that_comes_too_late_is_not_one_more_line() {
+    let mut world = begun(simple(&[("kit", watching_kit())], &["kit"]));
+    world.deliver_all();
+    world.passes(15_000);
+    assert_eq!(world.customer_heard(), ["Hello"], "it went on without a word");
+    world.calls(0, Call::SendUserMessage(say("Hello")));
+    assert_eq!(world.customer_heard(), ["Hello"], "the customer has it already");
+    world.calls(0, Call::SendUserMessage(say("By the way")));
+    assert_eq!(world.customer_heard(), ["Hello", "By the way"], "but that is one more");
+    assert!(world.state.unanswered.is_empty());
+}
+
+#[test]
+fn nor_is_one_that_comes_too_late_because_too_many_were_held() {
+    let mut world = begun(simple(&[("kit", watching_kit())], &["kit"]));
+    world.deliver_all();
+    for n in 0..MAX_HELD {
+        world.customer(&format!("line {n}"));
+    }
+    assert_eq!(world.customer_heard(), ["Hello"], "the oldest went on");
+    world.calls(0, Call::SendUserMessage(say("Hello")));
+    assert_eq!(world.customer_heard(), ["Hello"]);
+}
+
+#[test]
+fn a_late_skip_is_a_word_too() {
+    let mut world = begun(simple(&[("kit", watching_kit())], &["kit"]));
+    world.deliver_all();
+    world.passes(15_000);
+    world.calls(0, Call::SkipUserMessage);
+    world.calls(0, Call::SendUserMessage(say("By the way")));
+    assert_eq!(world.customer_heard(), ["Hello", "By the way"]);
+}
+
+#[test]
+fn a_late_release_is_not_the_agents_word_either() {
+    let mut world = begun(simple(&[("kit", watching_kit())], &["kit"]));
+    world.deliver_all();
+    world.passes(15_000);
+    world.calls(0, Call::StartAgentSession);
+    world.calls(0, Call::SendUserMessage(say("Hello")));
+    assert_eq!(world.customer_heard(), ["Hello"]);
+    world.calls(0, Call::SendUserMessage(say("I am Ann")));
+    assert_eq!(world.customer_heard(), ["Hello", "I am Ann"]);
 }
 
 #[test]

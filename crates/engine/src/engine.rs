@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interline_store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -15,7 +15,7 @@ use crate::config::Apps;
 use crate::customers::Customers;
 use crate::hints::Hints;
 use crate::ingress::Trouble;
-use crate::live::Slots;
+use crate::live::{Slot, Slots};
 use crate::marks::Marks;
 use crate::observe;
 use crate::pinned::Pinned;
@@ -64,6 +64,9 @@ pub(crate) struct Inner {
     pub started_at: i64,
     /// So many deliveries may be under way at a time.
     pub deliveries: Arc<Semaphore>,
+    /// So many looks of our own into the store may be under way at a time: after an outage a hundred thousand are due at
+    /// once, and whoever waits for an answer must not stand in line behind them.
+    pub looks: Semaphore,
     /// Tasks with work in hand: a stop waits for them.
     pub tasks: TaskTracker,
     /// Tasks that only watch: a stop ends them.
@@ -95,6 +98,8 @@ impl Engine {
     pub async fn start_at(settings: Settings, clock: Clock) -> Result<Engine, Trouble> {
         let Settings { store, apps, public_url, node, hints } = settings;
         observe::begin();
+        // Half of what the store can do: the other half is for whoever waits for an answer.
+        let looks = (store.reads() / 2).max(1);
         let fence = store.register_node(&node, clock.now().0).await?;
         let inner = Arc::new(Inner {
             store,
@@ -113,6 +118,7 @@ impl Engine {
             counted: observe::Cache::default(),
             started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
+            looks: Semaphore::new(looks),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -152,6 +158,13 @@ impl Inner {
     /// A random number. Should the system have none, the time must do: seeds only pick variants and spread retries.
     pub(crate) fn random(&self) -> u64 {
         getrandom::u64().unwrap_or_else(|_| self.now().0.unsigned_abs())
+    }
+
+    /// A place among those that look into the store for our own ends. None: the conversation is in memory, and needs none.
+    pub(crate) async fn look_for(&self, slot: &Slot) -> Option<SemaphorePermit<'_>> {
+        // Whoever holds it has loaded it, or is about to.
+        let is_loaded = slot.live.try_lock().map_or(true, |live| live.is_some());
+        if is_loaded { None } else { self.looks.acquire().await.ok() }
     }
 
     /// Runs a task that only watches.

@@ -95,8 +95,10 @@ impl Inner {
     async fn tick(self: &Arc<Self>, key: &Key) -> Result<(), Trouble> {
         let Some(runtime) = self.apps.get(&key.app) else { return Ok(()) };
         let slot = self.slots.get(key);
+        let place = self.look_for(&slot).await;
         let mut guard = slot.live.lock().await;
         self.load(&slot, &mut guard).await?;
+        drop(place);
         let wake_at = guard.as_ref().and_then(|live| live.state.wake_at());
         match wake_at {
             Some(at) if at <= self.now() => {

@@ -65,7 +65,7 @@ impl Dialect {
         }
     }
 
-    fn readers(self) -> u32 {
+    pub(crate) fn readers(self) -> u32 {
         match self {
             Self::Sqlite => 4,
             Self::Postgres => 8,

@@ -205,6 +205,11 @@ impl Store {
         self.inner.db.readers.close().await;
     }
 
+    /// How many reads may be under way at a time; more wait.
+    pub fn reads(&self) -> usize {
+        self.inner.db.dialect.readers() as usize
+    }
+
     fn readers(&self) -> &sqlx::AnyPool {
         &self.inner.db.readers
     }

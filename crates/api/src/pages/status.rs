@@ -13,7 +13,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const PAGE: &str = include_str!("status/page.html");
 const SCRIPT: &str = include_str!("status/page.js");
 const STREAM: &str = include_str!("status/stream.js");
-const STYLE: &str = include_str!("status/page.css");
+const STYLE: &str = concat!(include_str!("base.css"), include_str!("status/page.css"));
 
 pub(super) fn routes() -> Router {
     Router::new()

@@ -30,6 +30,7 @@ use serde_json::json;
 use super::accept::Shape;
 use super::html::{Slot, fill};
 use super::{file, guarded, words};
+use crate::v1::problem::Problem;
 
 /// Nothing runs; one style sheet of ours; the button leads back to us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; \
@@ -60,7 +61,16 @@ pub(super) fn routes(engine: Engine) -> Router {
         .route("/t/{token}", get(read).head(look).post(reveal))
         .with_state(links)
         .layer(map_response(async |answer: Response| (guarded(POLICY), UNKEPT, answer)))
-        .route("/t/page.css", get(async || file("text/css", POLICY, include_str!("transcript/page.css"))))
+        .route(
+            "/t/page.css",
+            get(async || {
+                file(
+                    "text/css",
+                    POLICY,
+                    concat!(include_str!("base.css"), include_str!("transcript/page.css")),
+                )
+            }),
+        )
 }
 
 /// Personal data: nobody on the way keeps a copy.
@@ -188,17 +198,7 @@ impl Refusal {
                 let main = fill(REFUSED, &[("title", Slot::text(title)), ("detail", Slot::text(detail))]);
                 page(status, title, main)
             }
-            Shape::Json => {
-                let problem = json!({
-                    "type": "about:blank",
-                    "title": status.canonical_reason(),
-                    "status": status.as_u16(),
-                    "detail": format!("{title}. {detail}"),
-                    "code": code,
-                });
-                let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-                (status, kind, problem.to_string()).into_response()
-            }
+            Shape::Json => Problem::new(status, code, format!("{title}. {detail}")).into_response(),
             Shape::Text => (status, format!("{title}.\n{detail}\n")).into_response(),
         };
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

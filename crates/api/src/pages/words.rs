@@ -1,12 +1,12 @@
 //! What was said before a hand-over, in three shapes. Who said what is never left to the words: a line that looks like
 //! another speaker's stays inside its own.
 
-use interline_core::{Entry, Speaker, Time};
+use interline_core::{Entry, Speaker};
 use interline_engine::Transcript;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::html::{Slot, fill};
+use crate::v1::at::At;
 
 const WORDS: &str = include_str!("transcript/words.html");
 const DAY: &str = include_str!("transcript/day.html");
@@ -19,8 +19,8 @@ const LINE_ENDS: [char; 7] = ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}'
 #[derive(Debug, Serialize)]
 pub(super) struct Words<'a> {
     bot: &'a str,
-    /// When the hand-over was asked for, RFC 3339.
-    until: String,
+    /// When the hand-over was asked for.
+    until: At,
     /// How often the link may still be used.
     left: u32,
     /// Older lines were left out.
@@ -30,13 +30,11 @@ pub(super) struct Words<'a> {
 
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    at: String,
+    at: At,
     by: By,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     text: &'a str,
-    #[serde(skip)]
-    time: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,7 +68,7 @@ impl By {
 pub(super) fn json(transcript: &Transcript) -> Words<'_> {
     Words {
         bot: &transcript.bot,
-        until: rfc3339(moment(transcript.until)),
+        until: transcript.until.into(),
         left: transcript.left,
         cut: transcript.cut,
         entries: lines(transcript).collect(),
@@ -90,8 +88,8 @@ fn line<'a>(bot: &'a str, entry: &'a Entry) -> Option<Line<'a>> {
         Speaker::Agent { name } => (By::Agent, name.as_deref()),
         Speaker::Operator { name } => (By::Operator, name.as_deref()),
     };
-    let (time, name) = (moment(entry.at), name.filter(|name| !name.trim().is_empty()));
-    Some(Line { at: rfc3339(time), by, name, text, time })
+    let name = name.filter(|name| !name.trim().is_empty());
+    Some(Line { at: entry.at.into(), by, name, text })
 }
 
 /// `[time] Name: text`; further lines of a text are indented, so that none of them passes for somebody else's.
@@ -112,7 +110,7 @@ pub(super) fn text(transcript: &Transcript) -> String {
 pub(super) fn page(transcript: &Transcript) -> (String, String) {
     let mut days: Vec<(String, String)> = Vec::new();
     for line in lines(transcript) {
-        let day = line.time.strftime("%A, %-d %B %Y").to_string();
+        let day = line.at.moment().strftime("%A, %-d %B %Y").to_string();
         if days.last().is_none_or(|(last, _)| *last != day) {
             days.push((day, String::new()));
         }
@@ -125,7 +123,7 @@ pub(super) fn page(transcript: &Transcript) -> (String, String) {
         fill(DAY, &[("no", number(no)), ("day", Slot::text(day)), ("lines", Slot::Markup(items))])
     };
     let days: String = days.into_iter().enumerate().map(day).collect();
-    let until = moment(transcript.until);
+    let until = At::from(transcript.until);
     let title = format!("Conversation with {}", transcript.bot);
     let note = match (days.is_empty(), transcript.cut) {
         (true, _) => "Nothing was said before the hand-over.",
@@ -138,8 +136,8 @@ pub(super) fn page(transcript: &Transcript) -> (String, String) {
     };
     let slots = [
         ("bot", Slot::text(&*transcript.bot)),
-        ("until", Slot::text(rfc3339(until))),
-        ("until_shown", Slot::text(until.strftime("%-d %B %Y at %H:%M").to_string())),
+        ("until", Slot::text(until.to_string())),
+        ("until_shown", Slot::text(until.moment().strftime("%-d %B %Y at %H:%M").to_string())),
         ("note", Slot::text(note)),
         ("days", Slot::Markup(days)),
         ("left", Slot::text(left)),
@@ -152,8 +150,8 @@ fn item(line: &Line<'_>) -> String {
         ("by", Slot::text(line.by.class())),
         ("name", Slot::text(line.name.unwrap_or_default())),
         ("role", Slot::text(line.by.role())),
-        ("at", Slot::text(&*line.at)),
-        ("clock", Slot::text(line.time.strftime("%H:%M:%S").to_string())),
+        ("at", Slot::text(line.at.to_string())),
+        ("clock", Slot::text(line.at.moment().strftime("%H:%M:%S").to_string())),
         ("text", Slot::text(line.text)),
     ];
     fill(LINE, &slots)
@@ -167,19 +165,11 @@ pub(super) fn times(left: u32) -> String {
     }
 }
 
-fn moment(time: Time) -> Timestamp {
-    Timestamp::from_millisecond(time.0).unwrap_or_default()
-}
-
-fn rfc3339(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use interline_core::conversation::entry::Text;
-    use interline_core::{Body, Epoch, Role, Seq};
+    use interline_core::{Body, Epoch, Role, Seq, Time};
 
     use super::*;
 

@@ -1,5 +1,7 @@
 //! Times as they stand in JSON: RFC 3339, UTC, milliseconds.
 
+use std::fmt;
+
 use interline_core::Time;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -19,11 +21,22 @@ impl From<Time> for At {
     }
 }
 
+impl At {
+    /// As a moment of the calendar; what lies beyond it is its last day.
+    pub fn moment(self) -> Timestamp {
+        Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.moment().strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}
+
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What lies beyond the calendar is shown as its last day.
-        let moment = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX);
-        serializer.collect_str(&moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        serializer.collect_str(self)
     }
 }
 

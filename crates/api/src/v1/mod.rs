@@ -21,7 +21,7 @@
 //! | `events.rs` | what changes, as it changes |
 
 mod apps;
-mod at;
+pub(crate) mod at;
 mod auth;
 mod change;
 mod channels;
@@ -38,7 +38,7 @@ mod openapi;
 mod page;
 mod participants;
 mod patch;
-mod problem;
+pub(crate) mod problem;
 mod said;
 mod state;
 mod timeline;

@@ -66,6 +66,8 @@ pub fn classify(state: &State, integration: &IntegrationName, id: &RequestId, ca
     match call {
         Call::SendUserMessage(_) => match id.kind {
             RequestKind::BotLine if held => Meaning::Release(id.seq),
+            // The customer has the line, or it was dropped: this is its release, too late.
+            RequestKind::BotLine if state.unanswered.contains(&id.seq) => Meaning::Note,
             _ if live.is_some() => Meaning::AgentLine,
             RequestKind::BotLine | RequestKind::CustomerLine if bots_turn => Meaning::BotLine,
             RequestKind::BotLine

@@ -6,7 +6,7 @@
 use super::classify::{Call, Meaning, classify};
 use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
 use super::input::{AgentEvent, Scope};
-use super::request_id::RequestId;
+use super::request_id::{RequestId, RequestKind};
 use super::state::{Owner, brief};
 use super::step::Work;
 use crate::app::AgentSystem;
@@ -238,7 +238,12 @@ impl Work<'_> {
             | Call::ClearAgentSession
             | Call::CloseConversation => Text::default(),
         };
-        match classify(&self.state, integration, id, call) {
+        let meaning = classify(&self.state, integration, id, call);
+        let is_word = matches!(call, Call::SendUserMessage(_) | Call::SkipUserMessage);
+        if is_word && id.kind == RequestKind::BotLine {
+            self.state.unanswered.retain(|seq| *seq != id.seq);
+        }
+        match meaning {
             // Saying nothing is how a bot file drops a line.
             Meaning::Release(seq) if words.text.is_empty() && words.rich.is_none() => self.skip(seq),
             Meaning::Release(seq) => self.release(seq, words),

@@ -17,6 +17,10 @@ pub const MAX_HELD: usize = 20;
 /// interceptor's lines, so much again for the bot's while Closing. 20 lines of 4 kB fit.
 pub(super) const MAX_HELD_BYTES: usize = 96 * 1024;
 
+/// So many bot lines that were decided without the interceptor's word are remembered: its first word about one comes too
+/// late, and is not one more line.
+pub const MAX_UNANSWERED: usize = 64;
+
 /// How many bytes words take in the state document. Escapes count: a control character is one byte in memory and six
 /// in JSON.
 pub(super) fn weight<T: Serialize>(words: &T) -> usize {

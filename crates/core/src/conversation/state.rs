@@ -76,6 +76,10 @@ pub struct State {
     pub participants_made: u32,
     /// Lines that wait for the interceptor, oldest first.
     pub held: Vec<Held>,
+    /// Bot lines that were decided without the interceptor's word, which may still come: at most
+    /// [`MAX_UNANSWERED`](super::hold::MAX_UNANSWERED), oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Seq>,
 }
 
 impl State {
@@ -94,6 +98,7 @@ impl State {
             participants: Vec::new(),
             participants_made: 0,
             held: Vec::new(),
+            unanswered: Vec::new(),
         }
     }
 

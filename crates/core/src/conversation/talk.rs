@@ -2,7 +2,7 @@
 
 use super::classify::Call;
 use super::entry::{Body, Entry, Note, Role, Speaker, Text};
-use super::hold::{Held, MAX_HELD, MAX_HELD_BYTES, Way, weight};
+use super::hold::{Held, MAX_HELD, MAX_HELD_BYTES, MAX_UNANSWERED, Way, weight};
 use super::participant::Participant;
 use super::state::Owner;
 use super::step::Work;
@@ -102,6 +102,7 @@ impl Work<'_> {
     pub(super) fn let_the_oldest_pass(&mut self) {
         while self.state.held.len() > MAX_HELD || self.held_bytes() > MAX_HELD_BYTES {
             let oldest = self.state.held.remove(0);
+            self.decided_without_a_word(&oldest);
             self.note_about(oldest.seq, Note::PassedOn);
             self.go_on(oldest, None);
             self.earlier_lines_decided();
@@ -156,6 +157,7 @@ impl Work<'_> {
             self.earlier_lines_decided();
             return;
         }
+        self.decided_without_a_word(&held);
         match held.policy {
             HoldPolicy::Pass => {
                 self.note_about(seq, Note::PassedOn);
@@ -169,6 +171,16 @@ impl Work<'_> {
             }
         }
         self.earlier_lines_decided();
+    }
+
+    /// The interceptor may still release a bot line that went on without it: that is the same line, not one more.
+    fn decided_without_a_word(&mut self, held: &Held) {
+        if held.way == Way::ToCustomer {
+            self.state.unanswered.push(held.seq);
+            if self.state.unanswered.len() > MAX_UNANSWERED {
+                self.state.unanswered.remove(0);
+            }
+        }
     }
 
     /// Says something to the customer on our own behalf, past any interceptor.

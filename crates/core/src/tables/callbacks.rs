@@ -30,6 +30,8 @@ a BotKit's own transfer lives, whatever id it uses speaks for the agent. Where a
 - **drop**: the held line is dropped.
 - **agent line**: an agent says it to the customer. **bot line**: the bot says one more thing. With the id of a held
   customer line it answers in the bot's place: unless that line is released in time, the bot does not get it.
+  The first call about a bot line that went on, or was dropped, without the BotKit's word in time is that word, too late:
+  it is noted, each further one is a bot line.
 - **start**: the human part starts; with the own transfer in Opening or Waiting: an agent is there. An agent system that
   was deleted, and stays only for who still talks through it, starts nothing new: its call is noted.
 - **end**: the human part is over. **close**: the conversation is over.

@@ -117,8 +117,10 @@ impl Inner {
         slot: &Arc<Slot>,
         no: ParticipantNo,
     ) -> Result<Turn, Trouble> {
+        let place = self.look_for(slot).await;
         let mut guard = slot.live.lock().await;
         let found = self.look(runtime, slot, &mut guard, no).await?;
+        drop(place);
         if matches!(found, Found::Nothing | Found::Duplex(_)) {
             // While `live` is held: an entry that comes after this finds no task and starts one.
             slot.running().remove(&no);
