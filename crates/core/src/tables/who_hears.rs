@@ -42,7 +42,10 @@ const SPEAKERS: [(Who, &str); 6] = [
     (Who::Bot, "The bot answers a line"),
     (Who::Agent, "The agent of the transfer says something"),
     (Who::FormerAgent, "An agent of an earlier rung or transfer says something"),
-    (Who::OldId, "A BotKit that is not the agent calls sendUserMessage with the id of the bot's greeting, which went on without its word"),
+    (
+        Who::OldId,
+        "A BotKit that is not the agent calls sendUserMessage with the id of the bot's greeting, which went on without its word",
+    ),
     (Who::Operator, "An operator says something"),
 ];
 
