@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::state::Customer;
-use interline_core::{AppId, ConversationId, Entry, Owner, Participant, Seq, app};
+use interline_core::{AppId, ConversationId, Entry, File, Owner, Participant, Seq, app};
 use serde_json::Value;
 use url::Url;
 
 use crate::channel::Mark;
 use crate::failure::Failure;
+use crate::files::{Carried, FileRefused, Incoming};
 use crate::http::Http;
 use crate::manifest::Manifest;
 use crate::webhook::{Answer, History, Received, Rejected, Unverified};
@@ -73,6 +74,8 @@ pub struct Item {
     pub conversation: Brief,
     /// What was said before, oldest first, as the customer saw it; for an Open only. Complete up to the Open.
     pub before: Vec<Entry>,
+    /// The files of the entry, in its order, and how they may reach the vendor.
+    pub files: Vec<Carried>,
     /// For an Open only: where the agent can read what was said before, a limited number of times. It is a secret.
     pub transcript: Option<Url>,
 }
@@ -148,6 +151,11 @@ pub trait Link: Send {
     fn typing(&mut self, on: bool);
     /// The agent's side has, or has read, what the customer said, up to here.
     async fn receipt(&mut self, mark: Mark, up_to: UpTo);
+    /// Fetches and stores a file of the agent's, so that what is [heard](Link::heard) can name it.
+    ///
+    /// # Errors
+    /// It is not taken; the text is for the agent.
+    async fn keep(&mut self, file: Incoming) -> Result<File, FileRefused>;
     /// Saves the session document.
     async fn save(&mut self, session: Value);
 }

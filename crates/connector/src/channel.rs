@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 use url::Url;
 
 use crate::Credential;
+use crate::files::Files;
 
 /// The engine, as a channel sees it.
 #[async_trait]
@@ -108,6 +109,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// The customer is typing, or stopped.
     fn typing(&self, app: &AppId, customer: &Customer, on: bool);
+
+    /// What customers send and fetch.
+    fn files(&self) -> &dyn Files;
 
     /// Resolves when the server is about to stop: say good-bye so that clients reconnect.
     async fn stopping(&self);

@@ -15,6 +15,7 @@
 //! | `manifest.rs` | what a connector can do, as data |
 //! | `agent.rs` | the contract of agent systems |
 //! | `channel.rs` | what a channel is offered: hear the customer, read the log |
+//! | `files.rs`, `formats.rs` | files: what may be sent, refusals; the formats as data |
 //! | `failure.rs` | what went wrong, as a decision for the engine |
 //! | `http.rs`, `guard.rs` | the way out |
 //! | `webhook.rs` | requests from outside, unproven and proven |
@@ -25,6 +26,8 @@ pub mod agent;
 pub mod channel;
 pub mod credential;
 pub mod failure;
+pub mod files;
+pub mod formats;
 pub mod guard;
 pub mod http;
 pub mod manifest;
@@ -34,6 +37,7 @@ pub mod webhook;
 pub use agent::{AgentSystem, Aside, Done, Item, Link, Next, RunEnd, UpTo};
 pub use credential::{Algorithm, Credential};
 pub use failure::{Cause, Failure};
+pub use files::{Carried, FileRefused, FileStream, Files, Incoming};
 pub use guard::Guard;
 pub use http::Http;
 pub use manifest::Manifest;

@@ -53,6 +53,25 @@ pub struct Takes {
     pub typing: bool,
     /// Up to where the customer has, and has read, what the agent said.
     pub receipts: bool,
+    /// Files, and which. None: a link in words stands for each.
+    pub files: Option<TakesFiles>,
+}
+
+/// Which files an agent system takes as files. For any other a link in words stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TakesFiles {
+    /// The largest, in bytes.
+    pub max_bytes: u64,
+    /// By extension, lower case, without the dot: one of the lists of [`crate::formats`].
+    pub formats: &'static [&'static str],
+}
+
+impl TakesFiles {
+    /// Whether this file is one of them.
+    pub fn takes(&self, file: &interline_core::File) -> bool {
+        let extension = crate::formats::extension(&file.name);
+        file.size <= self.max_bytes && extension.is_some_and(|it| self.formats.contains(&it.as_str()))
+    }
 }
 
 /// What a repeated delivery does at the vendor.

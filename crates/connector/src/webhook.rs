@@ -10,6 +10,7 @@ use interline_core::{ConversationId, Entry, ParticipantNo};
 
 use crate::agent::UpTo;
 use crate::channel::Mark;
+use crate::files::Incoming;
 
 /// A request that has proven nothing yet.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub enum Heard {
         id: RequestId,
         /// What it asks.
         call: Call,
+        /// Files that come with the words of the call. The engine fetches and stores them, and adds them to the words.
+        files: Vec<Incoming>,
     },
     /// A call that changes nothing, but names an id of ours: it is answered only to whom the id belongs.
     Named(RequestId),
@@ -72,6 +75,8 @@ pub enum Heard {
         external_id: Option<String>,
         /// What.
         event: AgentEvent,
+        /// Files that come with what the agent said. The engine fetches and stores them, and adds them to the words.
+        files: Vec<Incoming>,
     },
     /// A vendor tells up to where its side has, or has read, what the customer said.
     Receipt {

@@ -80,6 +80,10 @@ text_id!(
     CustomerId
 );
 text_id!(
+    /// A stored file: `fil_` and a UUID.
+    FileId
+);
+text_id!(
     /// The stable name that the operator gave to an integration in its app, for instance `desk`.
     IntegrationName
 );

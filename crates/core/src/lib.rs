@@ -32,10 +32,11 @@ pub mod transfer;
 
 pub use app::App;
 pub use conversation::entry::{Body, Entry, Role, Speaker};
+pub use conversation::file::File;
 pub use conversation::input::Input;
 pub use conversation::participant::Participant;
 pub use conversation::state::{Owner, State};
 pub use conversation::step::{Step, step};
 pub use id::{
-    AppId, ConversationId, CustomerId, Epoch, IntegrationName, ParticipantNo, Seq, Time, TransferNo,
+    AppId, ConversationId, CustomerId, Epoch, FileId, IntegrationName, ParticipantNo, Seq, Time, TransferNo,
 };

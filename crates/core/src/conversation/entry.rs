@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::file::File;
 use super::input::OperatorAct;
 use crate::transfer::reason::{Failure, Outcome};
 use crate::transfer::target::Target;
@@ -116,6 +117,9 @@ pub struct Text {
     /// A message template of the web channel (JSON as the channel defines it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rich: Option<serde_json::Value>,
+    /// Files that come with the words, or without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
     /// The id that the sender's client gave it; receipts name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
@@ -125,6 +129,11 @@ impl Text {
     /// Plain words.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Whether nothing is said by it.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.rich.is_none() && self.files.is_empty()
     }
 }
 

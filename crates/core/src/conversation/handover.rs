@@ -244,11 +244,11 @@ impl Work<'_> {
             self.state.unanswered.retain(|seq| *seq != id.seq);
         }
         match meaning {
-            // Saying nothing is how a bot file drops a line.
-            Meaning::Release(seq) if words.text.is_empty() && words.rich.is_none() => self.skip(seq),
+            // Saying nothing is how a bot file drops a line. Of a line that is files alone there are no words to say.
+            Meaning::Release(seq) if words.is_empty() && !self.holds_files_alone(seq) => self.skip(seq),
             Meaning::Release(seq) => self.release(seq, words),
             Meaning::Skip(seq) => self.skip(seq),
-            Meaning::AgentLine | Meaning::BotLine if words.text.is_empty() && words.rich.is_none() => {
+            Meaning::AgentLine | Meaning::BotLine if words.is_empty() => {
                 self.note_late_call(call);
             }
             Meaning::AgentLine => self.agent_said(&words, None),

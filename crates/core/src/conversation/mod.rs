@@ -3,6 +3,7 @@
 pub mod classify;
 mod delivery;
 pub mod entry;
+pub mod file;
 mod handover;
 pub mod hears;
 pub mod hold;

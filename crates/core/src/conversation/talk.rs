@@ -47,8 +47,8 @@ impl Work<'_> {
         // The agent left: these words are for the bot, which is not back yet.
         let seq = self.write(Speaker::Customer, Role::Nobody, body);
         let Some(transfer) = self.state.transfer.as_mut() else { return };
-        transfer.for_bot.push(ForBot { seq, text: text.text.clone() });
-        let bytes = transfer.for_bot.iter().map(|line| weight(&line.text)).fold(0, usize::saturating_add);
+        transfer.for_bot.push(ForBot { seq, text: text.text.clone(), files: text.files.clone() });
+        let bytes = transfer.for_bot.iter().map(weight).fold(0, usize::saturating_add);
         if transfer.for_bot.len() > MAX_HELD || bytes > MAX_HELD_BYTES {
             self.finish_closing();
         }
@@ -141,6 +141,12 @@ impl Work<'_> {
         }
     }
 
+    /// Whether a held line has files and no words.
+    pub(super) fn holds_files_alone(&self, seq: Seq) -> bool {
+        let held = self.state.held.iter().find(|held| held.seq == seq);
+        held.is_some_and(|held| held.text.text.is_empty() && !held.text.files.is_empty())
+    }
+
     /// The interceptor drops a held line.
     pub(super) fn skip(&mut self, seq: Seq) {
         if self.unhold(seq).is_some() {
@@ -199,7 +205,11 @@ impl Work<'_> {
 
     /// A line that was held goes where it was going, in the released words or its own.
     fn go_on(&mut self, held: Held, words: Option<Text>) {
-        let text = words.unwrap_or_else(|| Text { client_id: None, ..held.text.clone() });
+        let text = match words {
+            // The interceptor decides about the words; the files of the line go with them.
+            Some(words) => Text { files: [held.text.files.clone(), words.files].concat(), ..words },
+            None => Text { client_id: None, ..held.text.clone() },
+        };
         match held.way {
             // Spoken under its own epoch: the bot said it while it was the owner.
             Way::ToCustomer => {
@@ -249,7 +259,8 @@ impl Work<'_> {
         self.run_flow(&Event::Returned { node, outcome });
         for line in said_meanwhile {
             if self.state.owner == Owner::Bot {
-                self.customer_to_bot(&Text::plain(line.text), Some(line.seq));
+                let text = Text { files: line.files, ..Text::plain(line.text) };
+                self.customer_to_bot(&text, Some(line.seq));
             } else {
                 // The bot handed over again at once: the new agent system hears these words in its transfer.
                 self.say_again_to_agent(line);
@@ -260,7 +271,8 @@ impl Work<'_> {
     fn say_again_to_agent(&mut self, line: ForBot) {
         if let (Owner::Agent, Some(transfer)) = (self.state.owner, &self.state.transfer) {
             let (no, epoch) = (transfer.no, self.state.epoch);
-            self.say(Speaker::Customer, Role::Agent, Text::plain(line.text), epoch, Some(no), Some(line.seq));
+            let text = Text { files: line.files, ..Text::plain(line.text) };
+            self.say(Speaker::Customer, Role::Agent, text, epoch, Some(no), Some(line.seq));
         }
     }
 

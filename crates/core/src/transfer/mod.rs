@@ -19,7 +19,7 @@ pub use reason::{Failure, Outcome, Reason};
 pub use target::Target;
 
 use crate::flow::NodeId;
-use crate::{ParticipantNo, Seq, Time, TransferNo};
+use crate::{File, ParticipantNo, Seq, Time, TransferNo};
 
 /// At most so many rungs are tried in one transfer.
 pub const MAX_RUNGS: usize = 5;
@@ -102,4 +102,7 @@ pub struct ForBot {
     pub seq: Seq,
     /// The words.
     pub text: String,
+    /// The files that came with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
 }
