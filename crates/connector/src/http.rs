@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ::http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http_body::{Body, Frame, SizeHint};
 use interline_core::transfer::reason::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -15,6 +16,7 @@ use tracing::Instrument as _;
 use url::Url;
 
 use crate::failure::{Cause, Failure};
+use crate::files::{FileStream, Interrupted};
 use crate::guard::{Guard, PublicOnly};
 use crate::manifest::Acknowledged;
 
@@ -27,6 +29,9 @@ const OPEN_REQUESTS: usize = 8;
 
 /// Answers are read up to this size; what is longer is cut off and the connection dropped.
 const MAX_ANSWER: usize = 1024 * 1024;
+
+/// A file may be somewhere else so often.
+const REDIRECTS: usize = 3;
 
 /// The only way out for connectors. Cheap to clone.
 #[derive(Clone)]
@@ -155,6 +160,37 @@ impl Http {
             },
             () = sent_long_ago => Ok(Reply::Sent),
         }
+    }
+
+    /// GETs a file as a stream. All of it may take `deadline`. Redirects are followed, each through the guard; `headers`
+    /// stay with the first host.
+    ///
+    /// # Errors
+    /// In words for the operator and the agent's side; without the address, which may hold a token.
+    pub async fn fetch(
+        &self,
+        mut url: Url,
+        headers: HeaderMap,
+        deadline: Duration,
+    ) -> Result<FileStream, String> {
+        let first = url.origin();
+        for _ in 0..=REDIRECTS {
+            self.guard.check(&url).map_err(|forbidden| forbidden.to_string())?;
+            let client = if self.guard.is_allowed(&url) { &self.trusted } else { &self.public };
+            let headers = if url.origin() == first { headers.clone() } else { HeaderMap::new() };
+            let answer = client.get(url.clone()).headers(headers).timeout(deadline).send().await;
+            let answer = answer.map_err(|error| describe(&error))?;
+            if answer.status().is_success() {
+                let broken = |error: reqwest::Error| Interrupted(describe(&error));
+                return Ok(Box::pin(answer.bytes_stream().map_err(broken)));
+            }
+            let next = answer.headers().get(::http::header::LOCATION).and_then(|to| to.to_str().ok());
+            url = match next.filter(|_| answer.status().is_redirection()).map(|to| url.join(to)) {
+                Some(Ok(next)) => next,
+                _ => return Err(format!("HTTP {}", answer.status().as_u16())),
+            };
+        }
+        Err("too many redirects".to_owned())
     }
 
     /// Whether anything answers at `url`, whatever it says.

@@ -7,7 +7,7 @@ use interline_connector::AgentSystem;
 use interline_connector::channel::ChannelApp;
 use interline_core::{App, IntegrationName};
 
-use crate::config::{Draft, Transcript};
+use crate::config::{Draft, FileRules, Transcript};
 
 /// An app, ready to run.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct Runtime {
     pub retention_ms: Option<i64>,
     /// The link to what was said before a transfer.
     pub transcript: Transcript,
+    /// Which files are taken, and how long they are given out.
+    pub files: FileRules,
     /// The document that it was made from; none: a test's.
     pub configured: Option<Arc<Draft>>,
     /// The version of `app` in the store: inputs are stored with it, so that a replay meets the same app.

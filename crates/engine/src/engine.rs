@@ -13,6 +13,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::config::Apps;
 use crate::customers::Customers;
+use crate::files::{Desk, Storage};
 use crate::hints::Hints;
 use crate::ingress::Trouble;
 use crate::live::{Slot, Slots};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub node: String,
     /// The bus for hints.
     pub hints: Arc<dyn Hints>,
+    /// Where the bytes of files are.
+    pub files: Storage,
 }
 
 /// A running engine. Cheap to clone.
@@ -60,6 +63,8 @@ pub(crate) struct Inner {
     pub pinned: Pinned,
     /// What the database said when metrics were last asked for.
     pub counted: observe::Cache,
+    /// Files under way.
+    pub files: Desk,
     /// Milliseconds since 1970 UTC.
     pub started_at: i64,
     /// So many deliveries may be under way at a time.
@@ -81,6 +86,8 @@ const SWEEP: Duration = Duration::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often closed conversations past their retention are erased.
 const RETENTION: Duration = Duration::from_secs(60);
+/// How often uploads that were given up are deleted.
+const UPLOADS: Duration = Duration::from_secs(3600);
 
 impl Engine {
     /// Starts: registers the node and takes up what an earlier run left over.
@@ -96,7 +103,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be used.
     pub async fn start_at(settings: Settings, clock: Clock) -> Result<Engine, Trouble> {
-        let Settings { store, apps, public_url, node, hints } = settings;
+        let Settings { store, apps, public_url, node, hints, files } = settings;
         observe::begin();
         // Half of what the store can do: the other half is for whoever waits for an answer.
         let looks = (store.reads() / 2).max(1);
@@ -116,6 +123,7 @@ impl Engine {
             timers: Timers::default(),
             pinned: Pinned::default(),
             counted: observe::Cache::default(),
+            files: Desk::new(files),
             started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
             looks: Semaphore::new(looks),
@@ -131,6 +139,7 @@ impl Engine {
         inner.clone().watch(|inner| async move { inner.every(SWEEP, Inner::forget_idle).await });
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });
+        inner.clone().watch(|inner| async move { inner.every(UPLOADS, Inner::sweep_old_parts).await });
         Ok(Engine { inner })
     }
 
@@ -205,6 +214,11 @@ impl Inner {
         if let Err(error) = self.store.sweep(self.now().0, 500).await {
             tracing::warn!(%error, "what is past its retention was not erased");
         }
+        self.sweep_files().await;
+    }
+
+    async fn sweep_old_parts(self: &Arc<Self>) {
+        self.sweep_parts().await;
     }
 
     /// Does `work` to its end, also when whoever asked for it goes away (a client hangs up), and also before a stop. None: it

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use interline_connector::channel::{
     ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
 };
+use interline_connector::{FileRefused, Files};
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::Stage;
 use interline_core::{
@@ -34,6 +35,9 @@ const PAGE: i64 = 200;
 const TRIES: usize = 5;
 
 fn unavailable(trouble: Trouble) -> Unavailable {
+    if trouble == Trouble::FileGone {
+        return Unavailable(FileRefused::Unknown.to_string());
+    }
     tracing::warn!(%trouble, "a channel could not be served");
     Unavailable("The service is not available right now. Please try again.".into())
 }
@@ -172,6 +176,10 @@ impl Host for Engine {
     fn typing(&self, app: &AppId, customer: &Customer, on: bool) {
         let (inner, app, customer) = (self.inner.clone(), app.clone(), customer.id.clone());
         self.inner.tasks.spawn(async move { inner.customer_types(&app, &customer, on).await });
+    }
+
+    fn files(&self) -> &dyn Files {
+        self
     }
 
     async fn stopping(&self) {

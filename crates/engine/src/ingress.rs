@@ -27,6 +27,9 @@ pub enum Trouble {
     /// The store is out of reach; the same again later will do.
     #[error("the store is out of reach: {0}")]
     Store(String),
+    /// A file that was to be named is no longer there, or is another conversation's.
+    #[error("a file is no longer there")]
+    FileGone,
     /// What the store holds cannot be read.
     #[error("the conversation cannot be read: {0}")]
     Broken(String),
@@ -36,6 +39,7 @@ impl From<interline_store::Error> for Trouble {
     fn from(error: interline_store::Error) -> Self {
         match error {
             interline_store::Error::Gone => Self::Unknown,
+            interline_store::Error::FileGone => Self::FileGone,
             error if error.is_retryable() => Self::Store(error.to_string()),
             error => Self::Broken(error.to_string()),
         }
@@ -332,6 +336,15 @@ impl News {
         Some(RemoteId { participant: i64::from(participant.0), remote_id, seq: to_i64(line.seq.0), part: 0 })
     }
 
+    /// The files that the new entries name, each once.
+    fn files(&self) -> Vec<String> {
+        let named = self.entries.iter().filter_map(Entry::text).flat_map(|text| &text.files);
+        let mut ids: Vec<String> = named.map(|file| file.id.as_str().to_owned()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     fn unit(
         &self,
         runtime: &Runtime,
@@ -370,6 +383,7 @@ impl News {
             state: self.stepped.then(|| state_write(runtime, live)).transpose()?,
             entries: entries.collect::<Result<_, _>>()?,
             participants,
+            files: self.files(),
             remote_ids: change.remote_ids.iter().cloned().chain(self.said_as(change)).collect(),
         })
     }

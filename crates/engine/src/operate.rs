@@ -289,6 +289,8 @@ impl Engine {
             inner.slots.forget(&key).await;
         }
         inner.customers.forget(app, customer).await;
+        // What cannot be deleted now is, with the next sweep.
+        inner.sweep_files().await;
         Ok(erased)
     }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use interline_connector::channel::Mark;
-use interline_connector::{AgentSystem, Aside, Cause, Done, Failure, Item, Link, Next, RunEnd, UpTo};
+use interline_connector::{
+    AgentSystem, Aside, Cause, Done, Failure, FileRefused, Incoming, Item, Link, Next, RunEnd, UpTo,
+};
 use interline_core::conversation::input::{AgentEvent, DeliveryResult};
 use interline_core::transfer::Reason;
-use interline_core::{Entry, Input, ParticipantNo, Seq, Time};
+use interline_core::{Entry, File, Input, ParticipantNo, Seq, Time};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
@@ -335,7 +337,8 @@ impl Line<'_> {
                 return Ok(Found::Wait(Duration::from_millis(left.unsigned_abs())));
             }
         }
-        let item = inner.item(slot, &row, entry.clone(), conversation).await?;
+        let takes = agent.manifest().takes.files;
+        let item = inner.item(slot, &row, entry.clone(), conversation, takes).await?;
         if once(agent.as_ref(), &entry) && self.noted != Some(entry.seq) {
             let key = format!("{RUNNING} {no}#{}", entry.seq);
             if row.row.attempt_key.as_ref() == Some(&key) {
@@ -432,6 +435,16 @@ impl Link for Line<'_> {
         if let Err(error) = inner.agent_reached(slot, *no, mark, up_to).await {
             tracing::debug!(%error, "a receipt was not taken");
         }
+    }
+
+    async fn keep(&mut self, file: Incoming) -> Result<File, FileRefused> {
+        let Session { inner, slot, .. } = self.session;
+        let customer = match inner.customer_of(slot).await {
+            Ok(customer) => customer,
+            Err(_) => return Err(FileRefused::Unavailable),
+        };
+        let kept = inner.take_in(&slot.key.app, &customer, vec![file]).await?;
+        kept.into_iter().next().ok_or(FileRefused::Unavailable)
     }
 
     async fn save(&mut self, session: Value) {

@@ -15,9 +15,9 @@ use uuid::Uuid;
 use crate::dispatch::read_entry;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Trouble, to_i64};
+use crate::token;
 
 const VERSION: u8 = 1;
-const MAC_BYTES: usize = 16;
 const NAMES_BYTES: usize = 1 + 16 + 16 + 4;
 const PURPOSE: &str = "interline transcript v1";
 /// The words of one page. A conversation before a transfer is rarely longer; the newest are shown.
@@ -46,11 +46,11 @@ pub struct Transcript {
     pub left: u32,
 }
 
-/// Why a transcript is not given out.
+/// Why what a link leads to is not given out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Closed {
     /// Not a link of ours, or what it led to was erased.
-    #[error("there is no such transcript")]
+    #[error("there is nothing behind this link")]
     Unknown,
     /// It was used as often as it may be.
     #[error("this link has been used as often as it may be")]
@@ -198,11 +198,8 @@ impl Inner {
             return None;
         }
         let link = Link { app: app.clone(), conversation: conversation.clone(), participant };
-        let names = link.names()?;
-        let mac = self.store.seal().mac(PURPOSE, &names).ok()?;
-        let mut token = names;
-        token.extend_from_slice(mac.get(..MAC_BYTES)?);
-        self.public_url.join(&format!("/t/{}", encode(&token))).ok()
+        let token = token::sign(self.store.seal(), PURPOSE, link.names()?)?;
+        self.public_url.join(&format!("/t/{token}")).ok()
     }
 
     async fn find_transcript(&self, token: &str) -> Result<Found, Closed> {
@@ -236,10 +233,8 @@ impl Inner {
     }
 
     fn read_token(&self, token: &str) -> Option<Link> {
-        let bytes = decode(token)?;
-        let (names, mac) = bytes.split_at_checked(NAMES_BYTES)?;
-        let good = mac.len() == MAC_BYTES && self.store.seal().verify_mac(PURPOSE, names, mac);
-        good.then(|| Link::read(names)).flatten()
+        let names = token::read(self.store.seal(), PURPOSE, token)?;
+        if names.len() == NAMES_BYTES { Link::read(&names) } else { None }
     }
 }
 
@@ -248,7 +243,7 @@ impl Link {
     fn names(&self) -> Option<Vec<u8>> {
         let app = Uuid::try_parse(self.app.as_str().strip_prefix("st-")?).ok()?;
         let conversation = Uuid::try_parse(self.conversation.as_str().strip_prefix("cnv_")?).ok()?;
-        let mut names = Vec::with_capacity(NAMES_BYTES + MAC_BYTES);
+        let mut names = Vec::with_capacity(NAMES_BYTES);
         names.push(VERSION);
         names.extend_from_slice(app.as_bytes());
         names.extend_from_slice(conversation.as_bytes());
@@ -269,16 +264,6 @@ impl Link {
             participant: ParticipantNo(participant),
         })
     }
-}
-
-fn encode(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 #[cfg(test)]

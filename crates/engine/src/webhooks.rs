@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use interline_connector::webhook::{History, HistoryQuery};
-use interline_connector::{AgentSystem, Answer, Heard, Rejected, Unverified};
+use interline_connector::{AgentSystem, Answer, Heard, Incoming, Rejected, Unverified};
+use interline_core::conversation::classify::Call;
+use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::request_id::RequestId;
 use interline_core::conversation::state::Customer;
-use interline_core::{AppId, ConversationId, CustomerId, Input, IntegrationName, ParticipantNo};
+use interline_core::{AppId, ConversationId, CustomerId, File, Input, IntegrationName, ParticipantNo};
 
 use crate::apps::Runtime;
 use crate::engine::{Engine, Inner};
@@ -92,7 +94,17 @@ impl Inner {
     ) -> Result<Option<Answer>, Trouble> {
         let app = &runtime.app.id;
         match heard {
-            Heard::Callback { id, call } => {
+            Heard::Callback { id, mut call, files } => {
+                if !files.is_empty() {
+                    let slot = self.theirs(app, &id.conversation, id.participant, proven).await?;
+                    let taken = match self.taken(&slot, files).await? {
+                        Ok(taken) => taken,
+                        Err(refused) => return Ok(Some(refused)),
+                    };
+                    if let Call::SendUserMessage(text) | Call::SendBotMessage(text) = &mut call {
+                        text.files.extend(taken);
+                    }
+                }
                 let slot = self.slots.get(&Key { app: app.clone(), conversation: id.conversation.clone() });
                 let mut guard = slot.live.lock().await;
                 self.load(&slot, &mut guard).await?;
@@ -108,7 +120,17 @@ impl Inner {
                 self.load(&slot, &mut guard).await?;
                 belongs_to(&id, guard.as_ref(), proven).map(|_| None)
             }
-            Heard::Event { conversation, participant, external_id, event } => {
+            Heard::Event { conversation, participant, external_id, mut event, files } => {
+                if !files.is_empty() {
+                    let slot = self.theirs(app, &conversation, participant, proven).await?;
+                    let taken = match self.taken(&slot, files).await? {
+                        Ok(taken) => taken,
+                        Err(refused) => return Ok(Some(refused)),
+                    };
+                    if let AgentEvent::Said { text, .. } = &mut event {
+                        text.files.extend(taken);
+                    }
+                }
                 let slot = self.slots.get(&Key { app: app.clone(), conversation });
                 let mut guard = slot.live.lock().await;
                 self.load(&slot, &mut guard).await?;
@@ -144,6 +166,20 @@ impl Inner {
                 Ok(proven.first().map(|(_, agent)| agent.history(&history)))
             }
         }
+    }
+
+    /// Files that came with a call, stored: no conversation is locked meanwhile. Else what to answer, for the agent.
+    async fn taken(&self, slot: &Slot, files: Vec<Incoming>) -> Result<Result<Vec<File>, Answer>, Trouble> {
+        let customer = self.customer_of(slot).await?;
+        let taken = self.take_in(&slot.key.app, &customer, files).await;
+        Ok(taken.map_err(|refused| Answer::error(refused.status(), &refused.to_string())))
+    }
+
+    /// Whose conversation it is.
+    pub(crate) async fn customer_of(&self, slot: &Slot) -> Result<CustomerId, Trouble> {
+        let mut guard = slot.live.lock().await;
+        self.load(slot, &mut guard).await?;
+        guard.as_ref().map(|live| live.state.customer.id.clone()).ok_or(Trouble::Unknown)
     }
 
     /// The conversation, if this participant of it is one of those who proved who they are.

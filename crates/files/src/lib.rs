@@ -15,3 +15,11 @@
 //! | `scan.rs` | a virus scanner (clamd) |
 //! | `parts.rs` | uploads under way |
 //! | `blobs/` | stored files: a directory, or a bucket of an S3-compatible store |
+
+pub mod blobs;
+pub mod content;
+pub mod name;
+pub mod parts;
+pub mod scan;
+pub mod strip;
+pub mod thumbnail;

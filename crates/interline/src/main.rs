@@ -21,6 +21,7 @@ mod check;
 mod data;
 mod demo;
 mod export;
+mod files;
 mod key;
 mod logs;
 mod node;

@@ -10,6 +10,7 @@ use axum::serve::ListenerExt;
 use interline_connector::{Guard, Http};
 use interline_core::AppId;
 use interline_engine::config::{self, Apps, Document, Draft, Origin, Refused};
+use interline_engine::files::Storage;
 use interline_engine::{Engine, InProcess};
 use interline_store::Store;
 use tokio::net::TcpListener;
@@ -17,6 +18,7 @@ use url::Url;
 
 use crate::app_file::AppFile;
 use crate::data;
+use crate::files;
 use crate::logs;
 use crate::settings::Settings;
 
@@ -64,6 +66,7 @@ pub struct Node {
     pub apps: Arc<Apps>,
     /// The system of record.
     pub store: Store,
+    files: Storage,
     listener: TcpListener,
     name: String,
     /// Held while the process lives.
@@ -88,8 +91,11 @@ impl Node {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{address}"))?,
         };
-        let apps = Apps::load(store.clone(), http(settings)?, public_url.clone()).await?;
-        Ok(Self { public_url, apps, store, listener, name: settings.node.clone(), _lock: lock })
+        let http = http(settings)?;
+        let files = files::open(settings, http.clone())?;
+        let has_scanner = files.scanner.is_some();
+        let apps = Apps::load(store.clone(), http, public_url.clone(), has_scanner).await?;
+        Ok(Self { public_url, apps, store, files, listener, name: settings.node.clone(), _lock: lock })
     }
 
     /// Puts a document of the operator in force. It replaces what is there as a whole: the file is what is meant.
@@ -122,6 +128,7 @@ impl Node {
             public_url: self.public_url.clone(),
             node: self.name,
             hints: Arc::new(InProcess::default()),
+            files: self.files,
         })
         .await?;
         let routes = more(interline_api::router(&engine));

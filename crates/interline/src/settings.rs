@@ -60,6 +60,10 @@ pub struct Flags {
     #[arg(long, value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_net: Vec<String>,
+    /// A virus scanner for files, `tcp://host:port` or `unix:///path` of a clamd [default: none].
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clamd: Option<String>,
     /// This node's name [default: node-1].
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +114,24 @@ pub struct Settings {
     pub app: Vec<PathBuf>,
     /// Allowed private addresses.
     pub allow_net: Vec<String>,
+    /// Where stored files are; none: `files` in the data directory. Uploads under way are in the data directory always.
+    pub files_dir: Option<PathBuf>,
+    /// A bucket of an S3-compatible store for files, instead of a directory.
+    pub s3_bucket: Option<String>,
+    /// Its address, where it is not the vendor's own.
+    pub s3_endpoint: Option<Url>,
+    /// Its region.
+    pub s3_region: Option<String>,
+    /// What stands before every key.
+    pub s3_prefix: Option<String>,
+    /// Its credentials; none: those of the environment or the machine. There is no flag for them.
+    #[serde(serialize_with = "masked")]
+    pub s3_access_key: Option<SecretString>,
+    /// The other half.
+    #[serde(serialize_with = "masked")]
+    pub s3_secret_key: Option<SecretString>,
+    /// The virus scanner.
+    pub clamd: Option<String>,
     /// The node's name.
     pub node: String,
     /// The log filter.
@@ -140,6 +162,14 @@ impl Default for Settings {
             public_url: None,
             app: Vec::new(),
             allow_net: Vec::new(),
+            files_dir: None,
+            s3_bucket: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_prefix: None,
+            s3_access_key: None,
+            s3_secret_key: None,
+            clamd: None,
             node: "node-1".into(),
             log: "info".into(),
             log_format: None,
@@ -202,7 +232,7 @@ fn extract(layers: &Figment) -> Result<Settings> {
 /// Says which key is wrong, where it stands, and which there are.
 fn explain(error: figment::Error) -> anyhow::Error {
     anyhow!(
-        "settings: {error}; the keys are those of `interline serve --help`, with `_` for `-`, `keys` and `otlp_headers`"
+        "settings: {error}; the keys are those of `interline serve --help`, with `_` for `-`, `keys`, `otlp_headers`, `files_dir` and `s3_…`"
     )
 }
 
@@ -225,6 +255,19 @@ impl Settings {
                 "otlp must be http(s)://host[:port][/path]; what is secret belongs into otlp_headers"
             );
         }
+        anyhow::ensure!(
+            self.s3_bucket.is_none() || self.files_dir.is_none(),
+            "files are in one place: set files_dir or s3_bucket"
+        );
+        let s3 = [&self.s3_region, &self.s3_prefix].into_iter().any(Option::is_some)
+            || self.s3_endpoint.is_some()
+            || self.s3_access_key.is_some()
+            || self.s3_secret_key.is_some();
+        anyhow::ensure!(!s3 || self.s3_bucket.is_some(), "s3_bucket is missing: the other s3_ settings need it");
+        anyhow::ensure!(
+            self.s3_access_key.is_some() == self.s3_secret_key.is_some(),
+            "s3_access_key and s3_secret_key are set together"
+        );
         anyhow::ensure!((0.0..=1.0).contains(&self.trace_ratio), "trace_ratio must be from 0 to 1");
         Ok(())
     }

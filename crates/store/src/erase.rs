@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use crate::Store;
 use crate::error::Error;
+use crate::file;
 use crate::group::Failure;
 use crate::task;
 
@@ -32,6 +33,8 @@ pub struct Erased {
     pub shares: u64,
     /// Their uses.
     pub share_accesses: u64,
+    /// Files: their rows say no more than that there are bytes to be deleted ([`Store::sweep_files`]).
+    pub files: u64,
     /// Expired `once` rows.
     pub once: u64,
 }
@@ -46,6 +49,7 @@ impl Erased {
         self.remote_ids += other.remote_ids;
         self.shares += other.shares;
         self.share_accesses += other.share_accesses;
+        self.files += other.files;
         self.once += other.once;
     }
 }
@@ -57,7 +61,8 @@ const BATCH: i64 = 100;
 
 impl Store {
     /// Deletes the customer and everything that was ever written about their conversations: entries, inputs, sessions,
-    /// remote ids, who saw the transcript. Afterwards an input that the outside repeats is new again.
+    /// remote ids, who saw the transcript, files. Afterwards an input that the outside repeats is new again. The bytes of
+    /// the files are the caller's to delete: [`Store::sweep_files`] names them.
     ///
     /// [`Error::Retry`] leaves it half done; call again.
     pub async fn erase_customer(&self, app: &str, customer: &str) -> Result<Erased, Error> {
@@ -73,8 +78,9 @@ impl Store {
                 }
             }
             match self.delete_customer(app, customer).await {
-                Ok(customers) => {
+                Ok((customers, waiting)) => {
                     erased.customers = customers;
+                    erased.files += waiting;
                     return Ok(erased);
                 }
                 // A conversation was opened in between: the customer's row is still referred to.
@@ -86,7 +92,7 @@ impl Store {
     }
 
     /// Deletes up to `limit` closed conversations whose time is up at `now` (milliseconds), and up to `limit` expired
-    /// `once` rows. Call again while it finds `limit`.
+    /// `once` rows. Call again while it finds `limit`, and [`Store::sweep_files`] for the bytes of their files.
     pub async fn sweep(&self, now: i64, limit: i64) -> Result<Erased, Error> {
         let rows = sqlx::query(
             "SELECT app, id FROM conversation WHERE retain_until <= $1 AND closed_at IS NOT NULL \
@@ -139,17 +145,19 @@ impl Store {
         }
     }
 
-    async fn delete_customer(&self, app: &str, customer: &str) -> Result<u64, Error> {
+    /// The customer, and the files that no entry named yet: how many of each.
+    async fn delete_customer(&self, app: &str, customer: &str) -> Result<(u64, u64), Error> {
         let key: Arc<(String, String)> = Arc::new((app.to_owned(), customer.to_owned()));
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
+                let files = file::give_up(connection, "customer", &key.0, &key.1).await?;
                 let deleted = sqlx::query("DELETE FROM customer WHERE app = $1 AND id = $2")
                     .bind(key.0.clone())
                     .bind(key.1.clone())
                     .execute(connection)
                     .await?;
-                Ok(deleted.rows_affected())
+                Ok((deleted.rows_affected(), files))
             })
         });
         self.lanes().task(app, customer, call).await
@@ -162,20 +170,10 @@ async fn delete_conversation(
     conversation: &str,
     due: Option<i64>,
 ) -> Result<Erased, Failure> {
-    if let Some(now) = due {
-        let still = sqlx::query(
-            "SELECT id FROM conversation WHERE app = $1 AND id = $2 AND retain_until <= $3 \
-             AND closed_at IS NOT NULL",
-        )
-        .bind(app)
-        .bind(conversation)
-        .bind(now)
-        .fetch_optional(&mut *connection)
-        .await?;
-        if still.is_none() {
-            return Ok(Erased::default());
-        }
+    if !hold(connection, app, conversation, due).await? {
+        return Ok(Erased::default());
     }
+    let files = file::give_up(connection, "conversation", app, conversation).await?;
     let mut gone = async |sql: &'static str| delete(connection, sql, app, conversation).await;
     // What refers to other rows goes before them.
     Ok(Erased {
@@ -187,8 +185,30 @@ async fn delete_conversation(
         participants: gone("DELETE FROM participant WHERE app = $1 AND conversation = $2").await?,
         conversations: gone("DELETE FROM conversation WHERE app = $1 AND id = $2").await?,
         customers: 0,
+        files,
         once: 0,
     })
+}
+
+/// Holds the conversation's row, so that another node's unit is either written before all that follows, and found by it,
+/// or fails its guard. False: there is none, or its time is not up at `due`.
+async fn hold(
+    connection: &mut AnyConnection,
+    app: &str,
+    conversation: &str,
+    due: Option<i64>,
+) -> Result<bool, Failure> {
+    let held = sqlx::query(
+        "UPDATE conversation SET version = version WHERE app = $1 AND id = $2 RETURNING retain_until, closed_at",
+    )
+    .bind(app)
+    .bind(conversation)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = held else { return Ok(false) };
+    let Some(now) = due else { return Ok(true) };
+    let closed = row.try_get::<Option<i64>, _>("closed_at")?.is_some();
+    Ok(closed && row.try_get::<Option<i64>, _>("retain_until")?.is_some_and(|until| until <= now))
 }
 
 async fn delete(

@@ -17,6 +17,9 @@ pub enum Error {
     /// The conversation or its customer does not exist (any more; most likely it was erased). Drop the work.
     #[error("the conversation or its customer does not exist: it was erased, or never opened")]
     Gone,
+    /// A file that the unit names is not there (any more), or another conversation's. Nothing was written.
+    #[error("a file is no longer there, or belongs to another conversation")]
+    FileGone,
     /// A sealed value cannot be opened: an operator must bring the key back, or the row was tampered with.
     #[error(transparent)]
     Sealed(#[from] SealError),
@@ -33,7 +36,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Retry(_) => true,
-            Self::Broken(_) | Self::Gone | Self::Sealed(_) | Self::Fenced | Self::Closed => false,
+            Self::Broken(_) | Self::Gone | Self::FileGone | Self::Sealed(_) | Self::Fenced | Self::Closed => {
+                false
+            }
         }
     }
 }

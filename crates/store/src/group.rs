@@ -6,6 +6,7 @@
 //!     conversation   update where version = expected        ─┐ fewer rows than units? the whole group is given up,
 //!     conversation   insert new ones or skip                ─┘ and the caller runs its units one by one
 //!     entry · participant · remote id
+//!     file           update where it is free ──► fewer rows than names? likewise
 //!     marks (merged), tasks (one after another)
 //!   COMMIT
 //! ```
@@ -90,6 +91,7 @@ async fn write_all(
         .collect();
     write_states(connection, &live).await?;
     write_rows(connection, &live).await?;
+    take_files(connection, &live).await?;
     if !marks.is_empty() {
         raise_marks(connection, marks).await?;
     }
@@ -310,6 +312,35 @@ async fn write_rows(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(
         })
         .await?;
     Ok(())
+}
+
+/// A file belongs to the conversation whose entry names it first, and to no other. The sweep's condition stands in its
+/// write, as this one does: of the two, one wins.
+static FILES: Statement = Statement::update(
+    "WITH v (app, id, conversation, at) AS (VALUES ",
+    &[Text, Text, Text, Number],
+    ") UPDATE file SET conversation = v.conversation, shared_at = coalesce(file.shared_at, v.at) FROM v \
+     WHERE file.app = v.app AND file.id = v.id AND file.gone_at IS NULL \
+     AND (file.conversation IS NULL OR file.conversation = v.conversation)",
+);
+
+/// Most units name no file: those cost no statement.
+async fn take_files(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(), Failure> {
+    // A name that stands twice counts once.
+    let mut named: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
+    for unit in units.iter().filter(|unit| !unit.files.is_empty()) {
+        let Some(entry) = unit.entries.last() else {
+            return Err(Failure::Other(Error::Broken("a unit with files needs entries".to_owned())));
+        };
+        named.extend(unit.files.iter().map(|id| ((&*unit.app, &**id, &*unit.conversation), entry.at)));
+    }
+    let rows: Vec<_> = named.into_iter().collect();
+    let taken = FILES
+        .run(connection, &rows, |((app, id, conversation), at), values| {
+            values.text(app).text(id).text(conversation).number(*at);
+        })
+        .await?;
+    if taken == rows.len() as u64 { Ok(()) } else { Err(Failure::Other(Error::FileGone)) }
 }
 
 static MARKS: Statement = Statement::update(

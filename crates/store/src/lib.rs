@@ -24,6 +24,7 @@
 //! | Who writes when, what if the database goes away? | `writer.rs`, `task.rs` |
 //! | What can be read? | `read.rs`, `customer.rs`, `app.rs`; page by page: `list.rs` |
 //! | Who may call the API, who saw a transcript? | `keys.rs`, `share.rs` |
+//! | Which files are there, who names and who fetched them? | `file.rs` |
 //! | How are secrets kept, how does a key leave? | `seal.rs`, `rekey.rs` |
 //! | How is something forgotten? | `erase.rs` |
 //! | What do the tables look like? | `migrations/`, `schema.rs` |
@@ -35,6 +36,7 @@ mod customer;
 mod db;
 mod erase;
 mod error;
+mod file;
 mod group;
 mod keys;
 mod list;
@@ -57,6 +59,7 @@ pub use customer::CustomerRow;
 pub use db::Dialect;
 pub use erase::Erased;
 pub use error::{Error, OpenError};
+pub use file::{FileRow, FileShare};
 pub use keys::KeyRow;
 pub use list::{CustomerFound, Failing, Filter, Summary};
 pub use once::Once;

@@ -23,6 +23,9 @@ pub struct Unit {
     pub participants: Vec<ParticipantRow>,
     /// What the outside calls entries. The first mapping of a remote id stays.
     pub remote_ids: Vec<RemoteId>,
+    /// The ids of the files that its entries name. They belong to the conversation from then on; one that is gone, or
+    /// another conversation's, fails the unit.
+    pub files: Vec<String>,
 }
 
 impl fmt::Debug for Unit {
@@ -35,6 +38,7 @@ impl fmt::Debug for Unit {
             .field("entries", &self.entries.len())
             .field("participants", &self.participants.len())
             .field("remote_ids", &self.remote_ids.len())
+            .field("files", &self.files.len())
             .finish()
     }
 }

@@ -87,7 +87,7 @@ impl Integration {
             "clearConversationSession" => Call::CloseConversation,
             _ => return Ok(named(id, json!({}))),
         };
-        Ok(Received { proof: Proof::Token, heard: vec![Heard::Callback { id, call: meant }], answer: done() })
+        Ok(Received { proof: Proof::Token, heard: vec![Heard::Callback { id, call: meant, files: Vec::new() }], answer: done() })
     }
 
     /// The header `auth` holds a token signed with the app's secret, in its algorithm, naming its client id.

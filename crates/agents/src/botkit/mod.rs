@@ -29,8 +29,11 @@ use bytes::Bytes;
 use interline_connector::agent::{Connector, Env};
 use interline_connector::failure::Cause;
 use interline_connector::http::{Reply, Request};
-use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes};
+use interline_connector::manifest::{
+    Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles,
+};
 use interline_connector::webhook::{History, Unverified};
+use interline_connector::formats;
 use interline_connector::{AgentSystem, Answer, Credential, Done, Failure, Item, Received, Rejected};
 use interline_core::app;
 use interline_core::transfer::Reason;
@@ -46,7 +49,11 @@ static MANIFEST: Manifest = Manifest {
     title: "Custom (BotKit)",
     delivery: Delivery::Push,
     signals: Signals { joined: false, queued: false },
-    takes: Takes { typing: false, receipts: false },
+    takes: Takes {
+        typing: false,
+        receipts: false,
+        files: Some(TakesFiles { max_bytes: 25 * 1024 * 1024, formats: formats::ALL }),
+    },
     dedupe: Dedupe::None,
     acknowledged: Acknowledged::Sent,
     // Two calls that a bot file makes one after the other may arrive in either order, but at about the same time.

@@ -256,7 +256,12 @@ impl From<entry::Speaker> for Speaker {
 impl From<entry::Body> for Body {
     fn from(body: entry::Body) -> Self {
         match body {
-            entry::Body::Text(entry::Text { text, rich, client_id }) => Self::Text { text, rich, client_id },
+            entry::Body::Text(entry::Text { text, rich, client_id, files }) => Self::Text {
+                text,
+                rich,
+                client_id,
+                files: files.into_iter().map(super::files::File::from).collect(),
+            },
             entry::Body::Open => Self::Open,
             entry::Body::Close { participant, outcome } => {
                 Self::Close { participant: participant.0, outcome: outcome.into() }

@@ -78,6 +78,8 @@ pub struct Apps {
     store: Store,
     /// None: a test's apps, which no document describes.
     site: Option<(Http, Url)>,
+    /// This process has a virus scanner: apps may ask for it.
+    has_scanner: bool,
     served: RwLock<HashMap<AppId, Arc<Runtime>>>,
     /// One change at a time.
     changing: tokio::sync::Mutex<()>,
@@ -93,12 +95,18 @@ struct Stored {
 }
 
 impl Apps {
-    /// Takes up all apps that the store has. One that cannot be read or built is left out, and said so: the others go on.
+    /// Takes up all apps that the store has; `has_scanner`: they may ask for scanned files. One that cannot be read or built is left out, and said so: the others go on.
     ///
     /// # Errors
     /// The store is out of reach.
-    pub async fn load(store: Store, http: Http, public_url: Url) -> Result<Arc<Self>, Trouble> {
-        let apps = Self::new(store, Some((http, public_url)), HashMap::new());
+    pub async fn load(
+        store: Store,
+        http: Http,
+        public_url: Url,
+        has_scanner: bool,
+    ) -> Result<Arc<Self>, Trouble> {
+        let site = Some((http, public_url));
+        let apps = Self { has_scanner, ..Self::new(store, site, HashMap::new()) };
         for (app, version) in apps.store.apps().await? {
             let doc = match apps.store.get_app(&app, version).await {
                 Ok(Some(doc)) => doc,
@@ -141,7 +149,8 @@ impl Apps {
     }
 
     fn new(store: Store, site: Option<(Http, Url)>, served: HashMap<AppId, Arc<Runtime>>) -> Self {
-        Self { store, site, served: RwLock::new(served), changing: tokio::sync::Mutex::default() }
+        let changing = tokio::sync::Mutex::default();
+        Self { store, site, has_scanner: false, served: RwLock::new(served), changing }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -176,7 +185,8 @@ impl Apps {
         let Some((http, public_url)) = &self.site else {
             return Err(vec![Invalid::at("", "this process serves no documents")]);
         };
-        build(draft, &Site { http, public_url, origin, current }, version)
+        let has_scanner = self.has_scanner;
+        build(draft, &Site { http, public_url, origin, has_scanner, current }, version)
     }
 
     /// Checks what `edit` makes of the app's draft, without putting it in force.

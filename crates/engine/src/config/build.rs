@@ -6,7 +6,7 @@ use std::sync::Arc;
 use interline_agents::all as connectors;
 use interline_connector::agent::{Connector, Env};
 use interline_connector::channel::ChannelApp;
-use interline_connector::{AgentSystem, Credential, Http};
+use interline_connector::{AgentSystem, Credential, Http, formats};
 use interline_core::{App, AppId, IntegrationName};
 use serde_json::{Map, Value};
 use url::Url;
@@ -20,6 +20,12 @@ use crate::apps::Runtime;
 /// Names stand in paths and on wires.
 const LONGEST_NAME: usize = 64;
 
+/// More than any vendor takes. One file is one HTTP request of a person.
+const LARGEST_FILE: u64 = 1024 * 1024 * 1024;
+
+/// The state document keeps the names of what is held, and has a limit.
+const MOST_FILES: usize = 20;
+
 type Agents = BTreeMap<IntegrationName, Arc<dyn AgentSystem>>;
 
 /// What a document is built with.
@@ -27,6 +33,8 @@ pub(super) struct Site<'a> {
     pub http: &'a Http,
     pub public_url: &'a Url,
     pub origin: Origin,
+    /// This process has a virus scanner.
+    pub has_scanner: bool,
     /// What is in force: settings that do not change are not judged again.
     pub current: Option<&'a Document>,
 }
@@ -38,6 +46,7 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     check_bot_id(&document.app.id, &mut faults);
     check_names(document, &mut faults);
     check_credentials(document, &mut faults);
+    check_files(document, site, &mut faults);
     let id = AppId::from(document.app.id.as_str());
     let channels = channels(document, &mut faults);
     let env = |name: &IntegrationName| Env {
@@ -84,6 +93,7 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
         channel_app: Arc::new(channel_app),
         retention_ms: document.app.retention_days.map(|days| i64::from(days) * 86_400_000),
         transcript: document.transcript.clone(),
+        files: document.files.clone(),
         version,
         configured: Some(Arc::new(draft.clone())),
     })
@@ -151,6 +161,34 @@ fn check_credentials(document: &Document, faults: &mut Vec<Invalid>) {
         if let Some(other) = ids.insert(credential.client_id.as_str(), name) {
             faults.push(Invalid::at(at("client_id"), format!("is the one of `{other}`")));
         }
+    }
+}
+
+fn check_files(document: &Document, site: &Site<'_>, faults: &mut Vec<Invalid>) {
+    let rules = &document.files;
+    let at = |field: &str| format!("files.{field}");
+    if !(1..=LARGEST_FILE).contains(&rules.max_bytes) {
+        let message = format!("is from 1 to {LARGEST_FILE} (1 GB)");
+        faults.push(Invalid::at(at("max_bytes"), message));
+    }
+    if !(1..=MOST_FILES).contains(&rules.per_message) {
+        faults.push(Invalid::at(at("per_message"), format!("is from 1 to {MOST_FILES}")));
+    }
+    for (no, extension) in rules.formats.iter().enumerate() {
+        if formats::find(extension).is_none() {
+            let message = format!("`{extension}` is not known; these are: {}", formats::ALL.join(", "));
+            faults.push(Invalid::at(format!("files.formats[{no}]"), message));
+        }
+    }
+    if rules.enabled && rules.formats.is_empty() {
+        faults.push(Invalid::at(at("formats"), "is empty; say `enabled: false` if no files are to be taken"));
+    }
+    if rules.hours == 0 || rules.downloads == 0 {
+        faults.push(Invalid::at("files", "hours and downloads are at least 1"));
+    }
+    // What is in the store was judged before: the files of an app are not the reason not to serve it.
+    if rules.scan.is_some() && !site.has_scanner && site.origin != Origin::Store {
+        faults.push(Invalid::at(at("scan"), "this server has no scanner; set `clamd` in its settings"));
     }
 }
 

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use interline_connector::{Algorithm, Credential, Secret};
+use interline_connector::{Algorithm, Credential, Secret, formats};
 use interline_core::IntegrationName;
 use interline_core::app::Texts;
 use interline_core::flow::Flow;
@@ -55,6 +55,9 @@ pub struct Document {
     /// The link to what was said before a transfer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub transcript: Transcript,
+    /// Files that customers and agents send.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub files: FileRules,
     /// What the bot says and when it hands over.
     pub flow: Flow,
 }
@@ -140,6 +143,77 @@ pub struct Transcript {
 impl Default for Transcript {
     fn default() -> Self {
         Self { link: true, accesses: 10, expires_hours: 30 * 24 }
+    }
+}
+
+/// Files that customers and agents send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FileRules {
+    /// Whether any are taken.
+    pub enabled: bool,
+    /// The largest, in bytes.
+    pub max_bytes: u64,
+    /// Which, by extension: lower case, without the dot.
+    pub formats: Vec<String>,
+    /// So many with one message.
+    pub per_message: usize,
+    /// How often each side may download one.
+    pub downloads: u32,
+    /// For so many hours after it was shared.
+    pub hours: u32,
+    /// Whether pictures are freed of what tells where they were taken.
+    pub strip_location: bool,
+    /// Whether a virus scanner sees them first; the server has to have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+}
+
+/// A virus scanner sees files first. There are no defaults: whoever wants it says what it is to mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scan {
+    /// It finds something.
+    pub found: WhenFound,
+    /// It does not answer.
+    pub down: ScannerDown,
+}
+
+/// A scanner finds something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFound {
+    /// The file is refused.
+    Block,
+    /// It is passed on, with a warning.
+    Warn,
+}
+
+/// The scanner does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScannerDown {
+    /// No file is taken until it does.
+    Refuse,
+    /// Files are taken unscanned.
+    Accept,
+}
+
+/// 25 MB, as the seed page says.
+const MAX_FILE: u64 = 25 * 1024 * 1024;
+
+impl Default for FileRules {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_bytes: MAX_FILE,
+            formats: formats::ALL.iter().map(|&extension| extension.to_owned()).collect(),
+            per_message: 10,
+            downloads: 5,
+            hours: 48,
+            strip_location: false,
+            scan: None,
+        }
     }
 }
 

@@ -29,7 +29,10 @@ pub(crate) mod retire;
 
 pub use apps::{Apps, Changed, Draft, Origin, Refused};
 pub use delete::{Deleted, LiveTransfers, Replacement};
-pub use document::{Document, Identity, Integration, Scope, ScopedCredential, Transcript};
+pub use document::{
+    Document, FileRules, Identity, Integration, Scan, ScannerDown, Scope, ScopedCredential, Transcript,
+    WhenFound,
+};
 pub use mask::{KEPT, masked};
 pub use merge::{Difference, Kind, differences, merge};
 pub use retire::Retired;

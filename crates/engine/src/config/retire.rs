@@ -69,7 +69,7 @@ impl Inner {
                 Ok(()) | Err(Trouble::Unknown) => {}
                 Err(error @ Trouble::Store(_)) => return Err(error.into()),
                 // The others are ended all the same.
-                Err(error @ Trouble::Broken(_)) => unreadable = Some(error),
+                Err(error @ (Trouble::Broken(_) | Trouble::FileGone)) => unreadable = Some(error),
             }
         }
         unreadable.map_or(Ok(()), |error| Err(error.into()))

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interline_connector::agent::Brief;
-use interline_connector::{AgentSystem, Cause, Done, Failure, Item};
+use interline_connector::manifest::TakesFiles;
+use interline_connector::{AgentSystem, Carried, Cause, Done, Failure, Item};
 use interline_core::transfer::Reason;
-use interline_core::{Body, Entry};
+use interline_core::{AppId, Body, Entry, ParticipantNo};
 
 use super::{once, read_entry};
 use crate::engine::Inner;
@@ -27,6 +28,7 @@ impl Inner {
         row: &Row,
         entry: Arc<Entry>,
         conversation: Brief,
+        takes: Option<TakesFiles>,
     ) -> Result<Item, Trouble> {
         let mut before = Vec::new();
         if matches!(entry.body, Body::Open) {
@@ -43,7 +45,25 @@ impl Inner {
         let transcript =
             if opens { self.transcript_url(&slot.key.app, &slot.key.conversation, no) } else { None };
         let participant = row.about.participant.clone();
-        Ok(Item { entry: (*entry).clone(), participant, conversation, before, transcript })
+        let files = self.carried(&slot.key.app, &entry, no, takes);
+        Ok(Item { entry: (*entry).clone(), participant, conversation, before, files, transcript })
+    }
+
+    /// The files of an entry, with links for this participant.
+    fn carried(
+        &self,
+        app: &AppId,
+        entry: &Entry,
+        no: ParticipantNo,
+        takes: Option<TakesFiles>,
+    ) -> Vec<Carried> {
+        let named = entry.text().map(|text| text.files.as_slice()).unwrap_or_default();
+        let carried = named.iter().filter_map(|file| {
+            let (page, fetch) = (self.file_page(app, &file.id, no)?, self.file_fetch(app, &file.id)?);
+            let fits = takes.is_some_and(|takes| takes.takes(file));
+            Some(Carried { file: file.clone(), page, fetch, fits })
+        });
+        carried.collect()
     }
 
     pub(crate) async fn call(

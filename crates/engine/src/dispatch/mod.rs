@@ -106,7 +106,7 @@ impl Inner {
             Trouble::Unknown => return,
             Trouble::Store(_) => self.deliver_at(&slot.key, no, self.now().0 + 1_000),
             // Not repaired within a second; the database is looked through now and then.
-            Trouble::Broken(_) => {}
+            Trouble::Broken(_) | Trouble::FileGone => {}
         }
         tracing::warn!(conversation = %slot.key.conversation, %no, %trouble, "delivery is waiting");
     }
@@ -183,7 +183,8 @@ impl Inner {
             return Ok(if told { Found::Again } else { Found::Nothing });
         }
         // Read before the attempt is noted: what fails here was not attempted.
-        let item = self.item(slot, &row, entry.clone(), conversation).await?;
+        let takes = agent.as_ref().and_then(|agent| agent.manifest().takes.files);
+        let item = self.item(slot, &row, entry.clone(), conversation, takes).await?;
         let unknown = match &agent {
             Some(agent) => self.mark_attempt(runtime, slot, guard, agent.as_ref(), &row, &entry).await?,
             None => false,

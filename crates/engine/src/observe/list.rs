@@ -64,6 +64,9 @@ pub(crate) const RUNGS_FAILED: &str = "interline_rungs_failed_total";
 pub(crate) const TIME_TO_AGENT: &str = "interline_time_to_agent_seconds";
 pub(crate) const WEBHOOKS: &str = "interline_webhook_calls_total";
 pub(crate) const TRANSCRIPTS: &str = "interline_transcript_accesses_total";
+pub(crate) const FILES_TAKEN: &str = "interline_files_total";
+pub(crate) const FILE_BYTES: &str = "interline_file_bytes_total";
+pub(crate) const FILE_DOWNLOADS: &str = "interline_file_downloads_total";
 pub(crate) const HTTP: &str = "interline_http_requests_total";
 pub(crate) const HTTP_SECONDS: &str = "interline_http_request_seconds";
 pub(crate) const LAGGED: &str = "interline_hints_lagged_total";
@@ -136,6 +139,19 @@ pub const METRICS: &[Metric] = &[
         Kind::Counter,
         &["result"],
         "Uses of transcript links: granted, unknown, used_up, expired, revoked, trouble.",
+    ),
+    metric(
+        FILES_TAKEN,
+        Kind::Counter,
+        &["by", "result"],
+        "Files of customers and agents: stored, or the code of the refusal.",
+    ),
+    metric(FILE_BYTES, Kind::Counter, &["by"], "Bytes of the files that were stored."),
+    metric(
+        FILE_DOWNLOADS,
+        Kind::Counter,
+        &["result"],
+        "Uses of people's links to files: granted, unknown, used_up, expired, revoked, trouble.",
     ),
     metric(HTTP, Kind::Counter, &["method", "route", "status"], "HTTP requests, by the route's template."),
     metric(

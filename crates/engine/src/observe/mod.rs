@@ -26,7 +26,7 @@ pub use list::{Kind, METRICS, Metric};
 pub use record::{http_answered, traces_sent};
 
 pub(crate) use record::{
-    Delivery, begin, commit_conflicted, committed, duplicate, hints_lagged, stepped, taken, transcript_asked,
-    webhook_answered,
+    Delivery, begin, commit_conflicted, committed, duplicate, file_asked, file_taken, hints_lagged, stepped,
+    taken, transcript_asked, webhook_answered,
 };
 pub(crate) use scrape::Cache;

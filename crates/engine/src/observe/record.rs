@@ -3,10 +3,10 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use interline_connector::{AgentSystem, Done, Failure};
+use interline_connector::{AgentSystem, Done, Failure, FileRefused};
 use interline_core::conversation::entry::Note;
 use interline_core::transfer::{Outcome, Reason};
-use interline_core::{Body, Entry, Input, IntegrationName, State};
+use interline_core::{Body, Entry, File, Input, IntegrationName, State};
 use metrics::{Counter, Histogram, counter, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Span;
@@ -175,6 +175,21 @@ pub(crate) fn webhook_answered(connector: &str, status: u16) {
 /// Somebody used a transcript link.
 pub(crate) fn transcript_asked(result: &'static str) {
     counter!(list::TRANSCRIPTS, "result" => result).increment(1);
+}
+
+/// A file of a customer or an agent was stored, or not.
+pub(crate) fn file_taken(by: &'static str, taken: &Result<File, FileRefused>) {
+    let (result, size) = match taken {
+        Ok(file) => ("stored", file.size),
+        Err(refused) => (refused.code(), 0),
+    };
+    counter!(list::FILES_TAKEN, "by" => by, "result" => result).increment(1);
+    counter!(list::FILE_BYTES, "by" => by).increment(size);
+}
+
+/// Somebody used a link to a file.
+pub(crate) fn file_asked(result: &'static str) {
+    counter!(list::FILE_DOWNLOADS, "result" => result).increment(1);
 }
 
 /// An HTTP request was answered. `route` is the template, never the path: a path may hold a token.

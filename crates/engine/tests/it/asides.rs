@@ -173,7 +173,7 @@ fn the_agent_learns_what_the_customer_has_and_has_read() {
 #[test]
 fn a_system_that_takes_neither_is_told_neither() {
     each("no_asides", async |world| {
-        let takes = Takes { typing: false, receipts: false };
+        let takes = Takes { typing: false, ..Takes::default() };
         let desk =
             Fake::with(Manifest { takes, ..manifest("fake") }, interline_core::app::AgentSystem::default());
         let node = world.agent("desk", desk.clone()).start().await;

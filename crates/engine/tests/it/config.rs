@@ -91,7 +91,7 @@ fn no_change_undoes_another() {
         }
         // Nor one by another process on the same store.
         let (guard, public) = shop.world.site.clone().unwrap();
-        let other = Apps::load(node.store.clone(), Http::new(guard).unwrap(), public).await.unwrap();
+        let other = Apps::load(node.store.clone(), Http::new(guard).unwrap(), public, false).await.unwrap();
         let theirs = changed(|value| value["flow"]["nodes"]["theirs"] = says("theirs"));
         other.edit(&node.app, Origin::Api, None, false, theirs).await.unwrap();
         edit_by_api(&node, |value| value["flow"]["nodes"]["ours"] = says("ours")).await.unwrap();

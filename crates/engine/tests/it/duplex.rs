@@ -213,7 +213,7 @@ type Lost = String;
 
 impl Duplex {
     pub fn new(vendor: &Vendor, resumes: bool, dedupe: Dedupe) -> Arc<Self> {
-        let takes = Takes { typing: true, receipts: true };
+        let takes = Takes { typing: true, receipts: true, files: None };
         let manifest = Manifest { delivery: Delivery::Pinned, resumes, dedupe, takes, ..manifest("duplex") };
         Arc::new(Self { manifest, address: vendor.address })
     }

@@ -10,8 +10,8 @@ use interline_connector::channel::Mark;
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Signals, Takes};
 use interline_connector::webhook::{History, HistoryQuery, Proof};
 use interline_connector::{
-    AgentSystem, Answer, Aside, Cause, Done, Failure, Heard, Item, Manifest, Received, Rejected, Unverified,
-    UpTo,
+    AgentSystem, Answer, Aside, Carried, Cause, Done, Failure, Heard, Incoming, Item, Manifest, Received,
+    Rejected, Unverified, UpTo,
 };
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::input::AgentEvent;
@@ -56,6 +56,8 @@ pub struct Try {
     pub request: RequestId,
     /// The link to what was said before, with an Open.
     pub transcript: Option<url::Url>,
+    /// The files, and how they may reach the vendor.
+    pub files: Vec<Carried>,
 }
 
 pub struct Fake {
@@ -72,7 +74,7 @@ pub fn manifest(id: &'static str) -> Manifest {
         title: "Fake",
         delivery: Delivery::Push,
         signals: Signals { joined: false, queued: false },
-        takes: Takes { typing: true, receipts: true },
+        takes: Takes { typing: true, receipts: true, files: None },
         dedupe: Dedupe::ByKey,
         acknowledged: Acknowledged::Answer,
         drain_ms: 0,
@@ -197,6 +199,7 @@ impl AgentSystem for Fake {
             before,
             request: request(item),
             transcript: item.transcript.clone(),
+            files: item.files.clone(),
         });
         let events = match act {
             Act::Take => Vec::new(),
@@ -226,7 +229,7 @@ impl AgentSystem for Fake {
         let heard = if let Some(id) = body["callback"]["id"].as_str() {
             let id = id.parse().map_err(|_| Rejected(Answer::error(404, "unreadable")))?;
             let call: Call = serde_json::from_value(body["callback"]["call"].clone()).unwrap();
-            vec![Heard::Callback { id, call }]
+            vec![Heard::Callback { id, call, files: incoming(&body) }]
         } else if let Some(id) = body["named"].as_str() {
             vec![Heard::Named(id.parse().map_err(|_| Rejected(Answer::error(404, "unreadable")))?)]
         } else if let Some(customer) = body["history"].as_str() {
@@ -257,6 +260,7 @@ impl AgentSystem for Fake {
                 participant: serde_json::from_value(event["participant"].clone()).unwrap(),
                 external_id: event["id"].as_str().map(str::to_owned),
                 event: serde_json::from_value(event["event"].clone()).unwrap(),
+                files: incoming(&body),
             }]
         };
         Ok(Received { proof: Proof::SharedSecret, heard, answer: Answer::ok(json!({"ok": true})) })
@@ -275,6 +279,17 @@ impl AgentSystem for Fake {
     async fn probe(&self) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// `"files": [{"name", "url"}]` beside the rest.
+fn incoming(body: &Value) -> Vec<Incoming> {
+    let files = body["files"].as_array().into_iter().flatten();
+    let incoming = files.map(|file| Incoming {
+        name: file["name"].as_str().map(str::to_owned),
+        url: file["url"].as_str().unwrap().parse().unwrap(),
+        headers: http::HeaderMap::new(),
+    });
+    incoming.collect()
 }
 
 /// The body of a callback.

@@ -10,6 +10,7 @@ mod duplex;
 mod erase;
 mod failures;
 mod fake;
+mod files;
 mod handover;
 mod keys;
 mod lists;

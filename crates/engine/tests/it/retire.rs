@@ -428,6 +428,7 @@ async fn unreadable(node: &Node, conversation: &str) {
         }),
         entries: Vec::new(),
         participants: vec![row],
+        files: Vec::new(),
         remote_ids: Vec::new(),
     };
     node.store.commit(unit).await.unwrap();

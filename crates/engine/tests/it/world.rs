@@ -12,8 +12,11 @@ use interline_core::conversation::entry::{Note, Text};
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::deadline::Deadlines;
 use interline_core::{App, AppId, Body, Entry, Speaker, State};
-use interline_engine::config::Transcript;
+use interline_engine::config::{FileRules, Transcript};
+use interline_engine::files::Storage;
 use interline_engine::{Apps, Clock, Engine, Hints, InProcess, Runtime, Settings};
+use interline_files::blobs::Blobs;
+use interline_files::parts::Parts;
 use interline_store::{KeyRing, Loaded, ParticipantRow, Store};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection as _, Executor as _};
@@ -62,9 +65,10 @@ fn admin(server: &str, sql: &str) {
 
 fn run(test: &impl AsyncFn(World), world: World) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let dir = world.dir.clone();
+    let (dir, files) = (world.dir.clone(), world.files_dir.clone());
     runtime.block_on(test(world));
     drop(runtime);
+    let _ = std::fs::remove_dir_all(files);
     if let Some(dir) = dir {
         let _ = std::fs::remove_dir_all(dir);
     }
@@ -83,6 +87,12 @@ pub struct World {
     pub keys: String,
     /// The link to what was said before a transfer.
     pub transcript: Transcript,
+    /// Which files are taken.
+    pub files: FileRules,
+    /// Where files are.
+    pub files_dir: PathBuf,
+    /// What connectors and files may be fetched from although it is private.
+    pub guard: Guard,
     /// The store's documents are served, not `app`: with these allowances, and callbacks come here.
     pub site: Option<(Guard, Url)>,
     /// Other apps that are like `app`.
@@ -135,6 +145,8 @@ impl World {
         };
         let (clock, node) = (Clock::system(), format!("node-{id}"));
         let (keys, transcript) = (first_key(), Transcript::default());
+        let files_dir =
+            std::env::temp_dir().join(format!("interline-files-{}", uuid::Uuid::now_v7().simple()));
         Self {
             url,
             dir,
@@ -145,6 +157,9 @@ impl World {
             node,
             keys,
             transcript,
+            files: FileRules::default(),
+            files_dir,
+            guard: Guard::default(),
             site: None,
             twins: Vec::new(),
         }
@@ -231,7 +246,7 @@ impl World {
         let (apps, public_url) = match self.site.clone() {
             Some((guard, public_url)) => {
                 let http = Http::new(guard).unwrap();
-                (Apps::load(store.clone(), http, public_url.clone()).await.unwrap(), public_url)
+                (Apps::load(store.clone(), http, public_url.clone(), false).await.unwrap(), public_url)
             }
             None => {
                 let all = std::iter::once(&self.app.id).chain(&self.twins);
@@ -245,6 +260,12 @@ impl World {
             public_url,
             node: self.node,
             hints: self.hints.unwrap_or_else(|| Arc::new(InProcess::default())),
+            files: Storage {
+                parts: Parts::open(self.files_dir.join("uploads")).unwrap(),
+                blobs: Blobs::directory(self.files_dir.join("files")).unwrap(),
+                scanner: None,
+                http: Http::new(self.guard).unwrap(),
+            },
         }
     }
 
@@ -261,6 +282,7 @@ impl World {
             channel_app: Arc::new(channel_app),
             retention_ms: None,
             transcript: self.transcript.clone(),
+            files: self.files.clone(),
             configured: None,
             version: 1,
         }

@@ -88,6 +88,7 @@ impl Plan {
             entries: (1..=10).map(entry).collect(),
             participants: self.participants(n),
             remote_ids: vec![],
+            files: Vec::new(),
             conversation: id.into(),
         }
     }

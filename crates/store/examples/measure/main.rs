@@ -74,6 +74,7 @@ fn unit(conversation: &Conversation, version: i64, kind: Kind) -> Unit {
             entries: vec![],
             participants,
             remote_ids: vec![],
+            files: Vec::new(),
         };
     }
     let text = "The customer says something of ordinary length, about a hundred characters or so, once.";
@@ -104,6 +105,7 @@ fn unit(conversation: &Conversation, version: i64, kind: Kind) -> Unit {
         entries: vec![EntryRow { seq, at: seq, doc: format!(r#"{{"role":"agent","text":"{text}"}}"#) }],
         participants: vec![participant(seq)],
         remote_ids: vec![],
+        files: Vec::new(),
         conversation: id,
     }
 }

@@ -129,6 +129,7 @@ pub fn unit(app: &str, conversation: &str) -> Unit {
         entries: vec![],
         participants: vec![],
         remote_ids: vec![],
+        files: Vec::new(),
     }
 }
 

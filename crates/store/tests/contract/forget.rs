@@ -6,7 +6,7 @@ use sqlx::{Column as _, Executor as _, Row as _};
 use crate::bed::*;
 use crate::contract;
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 16] = [
     "app",
     "app_version",
     "customer",
@@ -20,6 +20,9 @@ const TABLES: [&str; 13] = [
     "api_key",
     "share",
     "share_access",
+    "file",
+    "file_share",
+    "file_access",
 ];
 
 /// Every text in every table that contains `needle`.
@@ -72,7 +75,7 @@ contract! {
         let erased = store.erase_customer(APP, &anna).await.unwrap();
         let expected = Erased {
             customers: 1, conversations: 1, entries: 2, inputs: 2, participants: 1, remote_ids: 1, shares: 1,
-            share_accesses: 1, once: 0,
+            share_accesses: 1, files: 0, once: 0,
         };
         assert_eq!(erased, expected);
         assert_eq!(traces(bed, "zanzibar").await, Vec::<String>::new());

@@ -7,6 +7,7 @@
 mod bed;
 mod commit;
 mod concurrent;
+mod files;
 mod forget;
 mod keys;
 mod list;
