@@ -142,7 +142,7 @@ async fn the_same_jti_is_one_login_for_half_a_minute() {
     assert_eq!(status, 401);
     assert_eq!(
         answer,
-        json!({ "errors": [{ "msg": "error verifying the jwt: possibly a replay", "code": 401 }] })
+        json!({ "errors": [{ "msg": "error verifying the jwt: possibly a replay", "code": 401, "httpStatus": "401" }] })
     );
 }
 
@@ -188,7 +188,7 @@ async fn access_tokens() {
     world.host.later.fetch_add(24 * 3600 * 1000 + 1, Ordering::Relaxed);
     let (status, answer) = world.post("/api/rtm/start", Some(&token), &json!({})).await;
     assert_eq!(status, 401);
-    assert_eq!(answer, json!({ "errors": [{ "msg": "token expired", "code": "TOKEN_EXPIRED" }] }));
+    assert_eq!(answer, json!({ "errors": [{ "msg": "token expired", "code": "TOKEN_EXPIRED", "httpStatus": "401" }] }));
 }
 
 #[tokio::test]

@@ -282,8 +282,12 @@ pub(crate) async fn give_up(
     for sql in [
         format!("DELETE FROM file_access WHERE {which}"),
         format!("DELETE FROM file_share WHERE {which}"),
-        // Last: until here they are found by what this takes away.
-        format!("UPDATE file SET customer = NULL, conversation = NULL WHERE app = $1 AND {column} = $2"),
+        // Last: until here they are found by what this takes away. One that was stored since the mark keeps it, so that
+        // its foreign key stops the erasure.
+        format!(
+            "UPDATE file SET customer = NULL, conversation = NULL WHERE app = $1 AND {column} = $2 \
+             AND coalesce(gone_at, -1) <> -1"
+        ),
     ] {
         sqlx::query(AssertSqlSafe(sql)).bind(app).bind(key).execute(&mut *connection).await?;
     }

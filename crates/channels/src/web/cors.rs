@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HOST, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
@@ -17,9 +17,14 @@ use url::Url;
 use super::Settings;
 use super::refused::{ForeignOrigin, Refused};
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, OPTIONS");
-const HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, x-rtm-v, accept, x-requested-with, user-agent");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, OPTIONS, HEAD, PATCH, DELETE");
+const HEADERS: HeaderValue = HeaderValue::from_static(concat!(
+    "authorization, content-type, x-rtm-v, accept, x-requested-with, user-agent, ",
+    "tus-resumable, upload-offset, upload-length, upload-metadata"
+));
+/// What a page may read of an answer: an upload's address, and where it stands.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Location, Tus-Resumable, Upload-Offset, Upload-Length");
 
 /// Answers preflights, and lets pages read answers.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
@@ -33,6 +38,7 @@ pub(super) async fn answer(request: Request, next: Next) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(origin) = origin.filter(|_| readable) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
     if preflight {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);

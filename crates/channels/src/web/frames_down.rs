@@ -26,7 +26,20 @@ pub(super) struct View<'a> {
 }
 
 /// The frames for a line of the log; none if the client has nothing to show for it.
-pub(super) fn line(view: View<'_>, line: &Line) -> Vec<Value> {
+/// `attachments` are those of the line, as the wire has them.
+pub(super) fn line(view: View<'_>, line: &Line, attachments: Vec<Value>) -> Vec<Value> {
+    let mut frames = bare(view, line);
+    if let Some(frame) = frames.first_mut().filter(|_| !attachments.is_empty()) {
+        match frame["message"].as_object_mut() {
+            Some(message) => drop(message.insert("attachments".into(), attachments.into())),
+            // The message of an answer is a list of parts.
+            None => frame["attachments"] = attachments.into(),
+        }
+    }
+    frames
+}
+
+fn bare(view: View<'_>, line: &Line) -> Vec<Value> {
     let event = |kind: &str, author: Value| agent_event(view, line, kind, author);
     match &line.entry.body {
         Body::Text(text) => vec![match &line.entry.by {

@@ -2,6 +2,10 @@ use interline_core::{Entry, Epoch, Role, Seq, Time};
 
 use super::*;
 
+fn told(view: View<'_>, shown: &Line) -> Vec<Value> {
+    line(view, shown, Vec::new())
+}
+
 const VIEW: View<'static> = View { app: "st-1", bot: "Bot", icon: "", queued: "Place {position}" };
 
 fn entry(by: Speaker, body: Body) -> Line {
@@ -26,12 +30,12 @@ fn kinds(body: Body) -> Vec<String> {
     let kind = |frame: &Value| {
         frame["message"]["type"].as_str().or(frame["type"].as_str()).unwrap_or_default().to_owned()
     };
-    line(VIEW, &entry(Speaker::System, body)).iter().map(kind).collect()
+    told(VIEW, &entry(Speaker::System, body)).iter().map(kind).collect()
 }
 
 #[test]
 fn a_bot_line() {
-    let frames = line(VIEW, &entry(Speaker::Bot, Body::Text(Text::plain("hello"))));
+    let frames = told(VIEW, &entry(Speaker::Bot, Body::Text(Text::plain("hello"))));
     assert_eq!(
         frames,
         [json!({
@@ -50,7 +54,7 @@ fn a_bot_line() {
 
 #[test]
 fn an_agent_line_is_one_for_both_generations() {
-    let frame = &line(VIEW, &entry(agent(), Body::Text(Text::plain("hello"))))[0];
+    let frame = &told(VIEW, &entry(agent(), Body::Text(Text::plain("hello"))))[0];
     assert_eq!(frame["author"], json!({ "type": "AGENT", "firstName": "Ann", "lastName": "B" }));
     let payload = json!({ "template_type": "live_agent", "text": "hello" });
     assert_eq!(frame["message"][0]["component"], json!({ "type": "template", "payload": payload }));
@@ -63,7 +67,7 @@ fn an_agent_line_is_one_for_both_generations() {
 fn a_line_from_another_tab() {
     let said = |client_id: Option<&str>| {
         let text = Text { client_id: client_id.map(Into::into), ..Text::plain("hi") };
-        line(VIEW, &entry(Speaker::Customer, Body::Text(text))).remove(0)
+        told(VIEW, &entry(Speaker::Customer, Body::Text(text))).remove(0)
     };
     let frame = said(Some("17~tab"));
     assert_eq!((&frame["type"], &frame["from"]), (&json!("user_message"), &json!("self")));
@@ -85,7 +89,7 @@ fn events_for_both_generations() {
     assert_eq!(kinds(Body::Opened), ["session_start", "Session_Start", "bot_active", "Bot_Active"]);
     assert_eq!(kinds(Body::Closed), ["session_end"]);
     assert_eq!(kinds(Body::Open), [""; 0]);
-    let start = &line(VIEW, &entry(Speaker::System, Body::Opened))[1];
+    let start = &told(VIEW, &entry(Speaker::System, Body::Opened))[1];
     assert_eq!(start["recentSessionInfo"], json!({ "isActive": true, "sessionId": "cnv_1" }));
 }
 
@@ -93,7 +97,7 @@ fn events_for_both_generations() {
 fn every_events_frame_has_a_message() {
     let bodies = [Body::AgentJoined { name: None }, Body::AgentLeft, Body::Opened, Body::Closed];
     let mut frames: Vec<Value> =
-        bodies.into_iter().flat_map(|body| line(VIEW, &entry(Speaker::System, body))).collect();
+        bodies.into_iter().flat_map(|body| told(VIEW, &entry(Speaker::System, body))).collect();
     frames.extend([
         agent_typing(VIEW, true),
         agent_typing(VIEW, false),
@@ -105,8 +109,8 @@ fn every_events_frame_has_a_message() {
 #[test]
 fn the_place_in_the_queue() {
     let queued = entry(Speaker::System, Body::Queued { position: 3 });
-    assert_eq!(line(VIEW, &queued)[0]["message"][0]["cInfo"]["body"], "Place 3");
-    assert!(line(View { queued: "", ..VIEW }, &queued).is_empty());
+    assert_eq!(told(VIEW, &queued)[0]["message"][0]["cInfo"]["body"], "Place 3");
+    assert!(told(View { queued: "", ..VIEW }, &queued).is_empty());
 }
 
 #[test]
@@ -138,13 +142,13 @@ fn a_template_survives_the_clients_unwrapping() {
         for rich in [whole.clone(), payload.clone()] {
             let text = Text { rich: Some(rich), ..Text::plain("fallback") };
             for by in [Speaker::Bot, agent()] {
-                let frame = &line(VIEW, &entry(by, Body::Text(text.clone())))[0];
+                let frame = &told(VIEW, &entry(by, Body::Text(text.clone())))[0];
                 assert_eq!(unwrapped(&frame["message"][0]["component"]), whole);
             }
         }
     }
     let text = Text { rich: Some(json!({ "no": "template" })), ..Text::plain("fallback") };
-    let frame = &line(VIEW, &entry(Speaker::Bot, Body::Text(text)))[0];
+    let frame = &told(VIEW, &entry(Speaker::Bot, Body::Text(text)))[0];
     assert_eq!(frame["message"][0]["component"]["payload"]["text"], "fallback");
 }
 

@@ -4,10 +4,11 @@
 //! **empty** message body, and keep-alives as frames of the message kind without a message. None of them is a line.
 
 use interline_connector::channel::Mark;
+use interline_core::FileId;
 use interline_core::conversation::input::Scope;
 use serde_json::Value;
 
-use super::ids;
+use super::{files, ids};
 
 /// What a client told.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +21,10 @@ pub(super) enum Up {
         quoted: bool,
         /// What the ack names.
         reply_to: Value,
-        /// The words; not empty.
+        /// The words; empty only with files.
         text: String,
+        /// The files, by id.
+        files: Vec<FileId>,
     },
     /// An end.
     Ends {
@@ -71,16 +74,20 @@ pub(super) fn parse(frame: &str) -> Result<Up, Garbage> {
 }
 
 fn line(frame: &Value) -> Up {
-    let Some(body) = frame["message"]["body"].as_str() else {
-        // No message at all is a keep-alive; a message without words (attachments only) is acked and left at that.
+    let files = files::ids(&frame["message"]["attachments"]);
+    let Some(body) = frame["message"]["body"].as_str().or((!files.is_empty()).then_some("")) else {
+        // No message at all is a keep-alive; a message without words or files is acked and left at that.
         return Up::Nothing(frame["message"].is_object().then(|| reply_to(frame)));
     };
-    let text = body.replace('\0', "");
+    let mut text = body.replace('\0', "");
     if text.trim().is_empty() {
-        return Up::Nothing(Some(reply_to(frame)));
+        if files.is_empty() {
+            return Up::Nothing(Some(reply_to(frame)));
+        }
+        text.clear();
     }
     let id = ids::client(&frame["clientMessageId"]);
-    Up::Say { id, quoted: frame["clientMessageId"].is_string(), reply_to: reply_to(frame), text }
+    Up::Say { id, quoted: frame["clientMessageId"].is_string(), reply_to: reply_to(frame), text, files }
 }
 
 fn ends(frame: &Value, scope: Scope) -> Up {
@@ -153,6 +160,7 @@ mod tests {
             quoted,
             reply_to,
             text: "hello".into(),
+            files: Vec::new(),
         };
         assert_eq!(up(frame), say(Some("1795329732228"), false, json!(1795329732228u64)));
         let retry = json!({ "clientMessageId": "17", "message": { "body": "hello" }, "id": "17" });

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::login::iso;
-use super::pass::Guest;
+use super::pass::{Client, Guest};
 use super::refused::Refused;
-use super::{Web, frames_down, ids};
+use super::{Web, files, frames_down, ids};
 
 const LIMIT: usize = 10;
 const LARGEST: usize = 100;
@@ -37,6 +37,7 @@ struct Asked {
     skip: usize,
     forward: bool,
     line: Option<(ConversationId, Seq)>,
+    client: Client,
 }
 
 impl Asked {
@@ -49,6 +50,7 @@ impl Asked {
                 "limit" => asked.limit = value.parse().unwrap_or(LIMIT).clamp(1, LARGEST),
                 "offset" => asked.skip = value.parse().unwrap_or(0),
                 "forward" => asked.forward = value == "true",
+                "client" => asked.client = Client::named(Some(&value)),
                 "msgId" => asked.line = ids::parse(&value),
                 _ => {}
             }
@@ -77,7 +79,15 @@ pub(super) async fn page(
             web.host.history(&guest.app.id, &customer, page).await?
         }
     };
-    let messages: Vec<Value> = page.lines.iter().filter_map(|line| message(&guest.app.name, line)).collect();
+    let told = page.lines.iter().filter_map(|line| {
+        let (line, attachments) = files::told(web.host.as_ref(), &guest.app.id, asked.client, line);
+        let mut message = message(&guest.app.name, &line)?;
+        if !attachments.is_empty() {
+            message["attachments"] = attachments.into();
+        }
+        Some(message)
+    });
+    let messages: Vec<Value> = told.collect();
     Ok(Json(json!({
         "total": page.total,
         "moreAvailable": page.more,
@@ -261,7 +271,17 @@ mod tests {
         assert_eq!((read("limit=1000").limit, read("limit=0").limit, read("limit=x").limit), (100, 1, 10));
         let asked = read("botId=st-1&limit=20&offset=40&forward=true&msgId=ms-cnv_1-7");
         let line = Some(("cnv_1".into(), Seq(7)));
-        assert_eq!(asked, Asked { bot: Some("st-1".into()), limit: 20, skip: 40, forward: true, line });
+        assert_eq!(
+            asked,
+            Asked {
+                bot: Some("st-1".into()),
+                limit: 20,
+                skip: 40,
+                forward: true,
+                line,
+                client: Client::Published
+            }
+        );
         assert_eq!(read("msgId=1795329732228").line, None);
     }
 }

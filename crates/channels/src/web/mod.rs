@@ -21,6 +21,7 @@
 //! | `begins.rs`, `progress.rs` | where a socket begins in the log |
 //! | `frames_up.rs`, `frames_down.rs` | the frames, pure |
 //! | `sent.rs` | which lines in the log this socket sent |
+//! | `files/` | uploads, and how files are told |
 //! | `ids.rs`, `pace.rs`, `cors.rs`, `refused.rs` | message ids, rates, origins, errors |
 //! | `widget.rs` | our own chat window, as a script for any page |
 //! | `demo/` | a sample shop with that window on it |
@@ -28,6 +29,7 @@
 mod begins;
 mod cors;
 mod demo;
+mod files;
 mod frames_down;
 mod frames_up;
 mod history;
@@ -165,6 +167,7 @@ pub fn router_with(host: Arc<dyn Host>, timing: Timing) -> axum::Router {
         .route("/websdkthemes/{bot}/activetheme", get(theme::active))
         .route("/botmessages/rtm", get(history::page))
         .layer(DefaultBodyLimit::max(64 * 1024))
+        .merge(files::routes())
         .layer(axum::middleware::from_fn(cors::answer));
     axum::Router::new()
         .nest("/api", api.clone())

@@ -1,4 +1,4 @@
-//! The error shape of this protocol: `{"errors":[{"msg","code"}]}`. The client shows `msg` to the user.
+//! The error shape of this protocol: `{"errors":[{"msg","code","httpStatus"}]}`. The client shows `msg` to the user.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -41,6 +41,19 @@ impl Refused {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    }
+
+    pub fn precondition(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, message)
+    }
+
+    /// A file that is not taken. The client reads the status as a text here.
+    pub fn of_file(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { code: code.into(), ..Self::new(status, message) }
+    }
+
     pub fn foreign_origin() -> Self {
         let refused =
             Self::new(StatusCode::FORBIDDEN, "this page may not use this bot: its origin is not allowed");
@@ -56,7 +69,8 @@ impl From<Unavailable> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = json!({ "errors": [{ "msg": self.message, "code": self.code }] });
+        let status = self.status.as_str();
+        let body = json!({ "errors": [{ "msg": self.message, "code": self.code, "httpStatus": status }] });
         let mut response = (self.status, Json(body)).into_response();
         if self.foreign_origin {
             response.extensions_mut().insert(ForeignOrigin);

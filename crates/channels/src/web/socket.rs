@@ -20,7 +20,7 @@ use http::HeaderMap;
 use interline_connector::channel::{HeardAs, Hint, Mark, Phase, Place, Said, What};
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::state::Customer;
-use interline_core::{ConversationId, Seq};
+use interline_core::{ConversationId, FileId, Seq};
 use serde_json::Value;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -32,7 +32,7 @@ use super::pace::Pace;
 use super::pass::{Client, Guest};
 use super::refused::Refused;
 use super::sent::Sent;
-use super::{Web, begins, ids, pass};
+use super::{Web, begins, files, ids, pass};
 
 /// Lines read at once.
 const BATCH: usize = 50;
@@ -284,7 +284,9 @@ impl Session {
                 });
                 // The widget learns from its own lines where they are in the log.
                 if !own || self.client == Client::Interline {
-                    for frame in frames_down::line(self.view(), line) {
+                    let app = &self.guest.app.id;
+                    let (line, attachments) = files::told(host.as_ref(), app, self.client, line);
+                    for frame in frames_down::line(self.view(), &line, attachments) {
                         self.send(&frame).await?;
                         told = true;
                     }
@@ -337,7 +339,9 @@ impl Session {
 
     async fn act(&mut self, up: Up) -> Sofar<()> {
         match up {
-            Up::Say { id, quoted, reply_to, text } => self.say(id, quoted, &reply_to, text).await,
+            Up::Say { id, quoted, reply_to, text, files } => {
+                self.say(id, quoted, &reply_to, text, files).await
+            }
             Up::Ends { scope, id, reply_to } => {
                 self.spend()?;
                 // Ids are clocks: a line of the same millisecond is another thing.
@@ -367,16 +371,30 @@ impl Session {
     }
 
     /// The customer says a line. It is acked when it is durable.
-    async fn say(&mut self, id: Option<String>, quoted: bool, reply_to: &Value, text: String) -> Sofar<()> {
+    async fn say(
+        &mut self,
+        id: Option<String>,
+        quoted: bool,
+        reply_to: &Value,
+        text: String,
+        files: Vec<FileId>,
+    ) -> Sofar<()> {
         self.spend()?;
         let most = self.guest.settings.limits.text_bytes;
         if text.len() > most {
             let told = self.guest.settings.texts.too_long.replace("{bytes}", &most.to_string());
             return self.refuse(reply_to, &told, false).await;
         }
+        let host = Arc::clone(&self.web.host);
+        let files = match host.files().own(&self.guest.app.id, &self.customer, &files).await {
+            Ok(files) => files,
+            Err(refused) => {
+                return self.refuse(reply_to, &refused.to_string(), refused.is_passing()).await;
+            }
+        };
         let name = id.clone().unwrap_or_else(ids::nameless);
         let client_id = Some(self.sent.add(&name, quoted));
-        let said = Said { external_id: id, what: What::Text(Text { text, client_id, ..Text::default() }) };
+        let said = Said { external_id: id, what: What::Text(Text { text, files, client_id, rich: None }) };
         match self.tell_host(said, reply_to).await? {
             Some(_) => self.ack(Some(reply_to.clone())).await,
             None => {

@@ -19,6 +19,7 @@ use url::Url;
 use super::{APP_A, APP_B, credential};
 
 pub struct FakeHost {
+    pub files: super::files::MemoryFiles,
     pub apps: BTreeMap<AppId, Arc<ChannelApp>>,
     pub url: Url,
     /// Added to the clock, milliseconds.
@@ -110,6 +111,7 @@ impl FakeHost {
             (AppId::from(id), Arc::new(app))
         };
         Self {
+            files: super::files::MemoryFiles::default(),
             apps: BTreeMap::from([app(APP_A, "cs-a", extra), app(APP_B, "cs-b", json!({}))]),
             url: base.parse().expect("a url"),
             later: AtomicI64::new(0),
@@ -193,6 +195,10 @@ impl FakeHost {
 impl Host for FakeHost {
     fn app(&self, app: &AppId) -> Option<Arc<ChannelApp>> {
         self.apps.get(app).cloned()
+    }
+
+    fn files(&self) -> &dyn interline_connector::Files {
+        &self.files
     }
 
     fn public_url(&self) -> &Url {

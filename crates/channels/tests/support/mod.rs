@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod client;
+pub mod files;
 pub mod host;
 
 use std::sync::Arc;
