@@ -6,7 +6,7 @@
 //! | `metrics.rs` | `/metrics`, and what is counted of every request |
 //! | `health.rs` | `/healthz`, `/readyz` |
 //! | `v1/` | the REST API under `/v1`, described at `/openapi.json` |
-//! | `pages/` | pages for people: the transcript behind a hand-over's link, and `/status` |
+//! | `pages/` | pages for people: the transcript behind a hand-over's link, files behind theirs, and `/status` |
 //! | `vendors.rs` | calls of agent systems, on the paths that their protocols fix |
 //! | `limits.rs` | body, time and rate, with a clear answer when one is hit |
 

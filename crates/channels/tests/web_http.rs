@@ -188,7 +188,10 @@ async fn access_tokens() {
     world.host.later.fetch_add(24 * 3600 * 1000 + 1, Ordering::Relaxed);
     let (status, answer) = world.post("/api/rtm/start", Some(&token), &json!({})).await;
     assert_eq!(status, 401);
-    assert_eq!(answer, json!({ "errors": [{ "msg": "token expired", "code": "TOKEN_EXPIRED", "httpStatus": "401" }] }));
+    assert_eq!(
+        answer,
+        json!({ "errors": [{ "msg": "token expired", "code": "TOKEN_EXPIRED", "httpStatus": "401" }] })
+    );
 }
 
 #[tokio::test]

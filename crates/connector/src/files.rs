@@ -180,7 +180,7 @@ impl Carried {
 pub fn human_size(bytes: u64) -> String {
     let scaled = |unit: u64| {
         let tenths = bytes.saturating_mul(10) / unit;
-        if tenths % 10 == 0 || tenths >= 1000 {
+        if tenths.is_multiple_of(10) || tenths >= 1000 {
             (tenths / 10).to_string()
         } else {
             format!("{}.{}", tenths / 10, tenths % 10)

@@ -107,6 +107,24 @@ pub fn extension(name: &str) -> Option<String> {
     (!stem.is_empty() && !extension.is_empty()).then(|| extension.to_lowercase())
 }
 
+/// What the field's wires call a file of this name: `image`, `audio`, `video`, or `attachment` for anything else.
+pub fn wire_kind(name: &str) -> &'static str {
+    let format = extension(name).and_then(|extension| find(&extension));
+    match format.map(|format| format.category) {
+        Some(Category::Image) => "image",
+        Some(Category::Audio) => "audio",
+        Some(Category::Video) => "video",
+        Some(
+            Category::Document
+            | Category::Spreadsheet
+            | Category::Presentation
+            | Category::Archive
+            | Category::Web,
+        )
+        | None => "attachment",
+    }
+}
+
 /// Formats for people: `.pdf, .doc, .docx`.
 pub fn list<S: AsRef<str>>(extensions: &[S]) -> String {
     let dotted: Vec<String> = extensions.iter().map(|extension| format!(".{}", extension.as_ref())).collect();

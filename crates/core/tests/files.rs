@@ -9,8 +9,8 @@ use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::request_id::{RequestId, RequestKind};
 use interline_core::transfer::Stage;
 use interline_core::{File, FileId, Input, ParticipantNo, Seq};
-use support::app::{desk, kit, simple, watching_kit};
 use support::acts::begun;
+use support::app::{desk, kit, simple, watching_kit};
 use support::world::World;
 
 fn file(name: &str) -> File {

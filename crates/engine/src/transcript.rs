@@ -34,6 +34,10 @@ struct Link {
 /// A transcript that was given out.
 #[derive(Debug, Clone)]
 pub struct Transcript {
+    /// Whose conversation it is.
+    pub app: AppId,
+    /// Whom the link was given to: links to files are theirs.
+    pub participant: ParticipantNo,
     /// The bot's name.
     pub bot: String,
     /// What the customer saw before the transfer, oldest first.
@@ -145,6 +149,8 @@ impl Engine {
             Redeemed::Unknown => return Err(Closed::Unknown),
         };
         Ok(Transcript {
+            app: found.link.app,
+            participant: found.link.participant,
             bot: found.bot,
             cut: entries.first().is_some_and(|first| first.seq > Seq(1)),
             entries: entries.into_iter().filter(Entry::customer_sees).collect(),

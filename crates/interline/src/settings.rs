@@ -263,7 +263,10 @@ impl Settings {
             || self.s3_endpoint.is_some()
             || self.s3_access_key.is_some()
             || self.s3_secret_key.is_some();
-        anyhow::ensure!(!s3 || self.s3_bucket.is_some(), "s3_bucket is missing: the other s3_ settings need it");
+        anyhow::ensure!(
+            !s3 || self.s3_bucket.is_some(),
+            "s3_bucket is missing: the other s3_ settings need it"
+        );
         anyhow::ensure!(
             self.s3_access_key.is_some() == self.s3_secret_key.is_some(),
             "s3_access_key and s3_secret_key are set together"

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 
 use crate::Store;
 use crate::error::Error;
+use crate::group::Failure;
 use crate::task;
 
 /// A customer.
@@ -96,6 +97,17 @@ impl Store {
             .map(|row| customer(&row))
             .transpose()
     }
+}
+
+/// Holds the customer's row until the end of the transaction, so that files are stored before an erasure or not at all.
+/// False: there is none.
+pub(crate) async fn hold(connection: &mut AnyConnection, app: &str, id: &str) -> Result<bool, Failure> {
+    let held = sqlx::query("UPDATE customer SET created_at = created_at WHERE app = $1 AND id = $2")
+        .bind(app)
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(held.rows_affected() == 1)
 }
 
 fn customer(row: &AnyRow) -> Result<CustomerRow, Error> {

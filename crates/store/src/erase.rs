@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sqlx::{AnyConnection, Row as _};
 
 use crate::Store;
+use crate::customer;
 use crate::error::Error;
 use crate::file;
 use crate::group::Failure;
@@ -151,6 +152,9 @@ impl Store {
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
+                if !customer::hold(connection, &key.0, &key.1).await? {
+                    return Ok((0, 0));
+                }
                 let files = file::give_up(connection, "customer", &key.0, &key.1).await?;
                 let deleted = sqlx::query("DELETE FROM customer WHERE app = $1 AND id = $2")
                     .bind(key.0.clone())

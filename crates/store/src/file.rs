@@ -16,6 +16,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use crate::Store;
+use crate::customer;
 use crate::error::Error;
 use crate::group::Failure;
 use crate::rows::{Statement, Type::Number, Type::Text, Values};
@@ -282,12 +283,8 @@ pub(crate) async fn give_up(
     for sql in [
         format!("DELETE FROM file_access WHERE {which}"),
         format!("DELETE FROM file_share WHERE {which}"),
-        // Last: until here they are found by what this takes away. One that was stored since the mark keeps it, so that
-        // its foreign key stops the erasure.
-        format!(
-            "UPDATE file SET customer = NULL, conversation = NULL WHERE app = $1 AND {column} = $2 \
-             AND coalesce(gone_at, -1) <> -1"
-        ),
+        // Last: until here they are found by what this takes away.
+        format!("UPDATE file SET customer = NULL, conversation = NULL WHERE app = $1 AND {column} = $2"),
     ] {
         sqlx::query(AssertSqlSafe(sql)).bind(app).bind(key).execute(&mut *connection).await?;
     }
@@ -295,6 +292,10 @@ pub(crate) async fn give_up(
 }
 
 async fn insert(connection: &mut AnyConnection, app: &str, row: &FileRow) -> Result<(), Failure> {
+    // Not the foreign key alone: uploads that come one after another would keep an erasure from ever getting through.
+    if !customer::hold(connection, app, &row.customer).await? {
+        return Err(Failure::Other(Error::Gone));
+    }
     sqlx::query(
         "INSERT INTO file (app, id, customer, conversation, by_role, doc, size, created_at, shared_at, revoked_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",

@@ -21,6 +21,7 @@ use interline_core::conversation::request_id::RequestId;
 use serde_json::{Value, json};
 
 use super::Integration;
+use super::attachments::{self, with_names};
 use super::wire::{
     Callback, ChannelType, Claims, Component, ComponentText, Message, MessageObject, Messages, Tags,
 };
@@ -77,6 +78,10 @@ impl Integration {
             return Ok(named(id, json!({ "_id": "", "nodes": [], "components": [] })));
         }
         let body = read(&request.body)?;
+        let files = match call {
+            "sendUserMessage" => attachments::incoming(&body)?,
+            _ => Vec::new(),
+        };
         let meant = match call {
             "sendUserMessage" => Call::SendUserMessage(for_user(body)?),
             "sendBotMessage" => Call::SendBotMessage(for_bot(body)?),
@@ -87,7 +92,11 @@ impl Integration {
             "clearConversationSession" => Call::CloseConversation,
             _ => return Ok(named(id, json!({}))),
         };
-        Ok(Received { proof: Proof::Token, heard: vec![Heard::Callback { id, call: meant, files: Vec::new() }], answer: done() })
+        Ok(Received {
+            proof: Proof::Token,
+            heard: vec![Heard::Callback { id, call: meant, files }],
+            answer: done(),
+        })
     }
 
     /// The header `auth` holds a token signed with the app's secret, in its algorithm, naming its client id.
@@ -236,7 +245,7 @@ pub(super) fn render_history(history: &History) -> Answer {
 }
 
 fn message(conversation: &ConversationId, entry: &Entry) -> Option<Message> {
-    let text = entry.text()?.text.clone();
+    let text = with_names(entry.text()?);
     let created_on = jiff::Timestamp::from_millisecond(entry.at.0).ok()?;
     Some(Message {
         id: format!("ms-{conversation}-{}", entry.seq),

@@ -10,6 +10,7 @@
 //! Facts about the product, its limits and how to set it up: `README.md` in this folder.
 
 mod answer;
+mod attachments;
 mod inbound;
 mod outbound;
 mod settings;
@@ -28,12 +29,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use interline_connector::agent::{Connector, Env};
 use interline_connector::failure::Cause;
-use interline_connector::http::{Reply, Request};
-use interline_connector::manifest::{
-    Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles,
-};
-use interline_connector::webhook::{History, Unverified};
 use interline_connector::formats;
+use interline_connector::http::{Reply, Request};
+use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles};
+use interline_connector::webhook::{History, Unverified};
 use interline_connector::{AgentSystem, Answer, Credential, Done, Failure, Item, Received, Rejected};
 use interline_core::app;
 use interline_core::transfer::Reason;

@@ -18,6 +18,7 @@ use interline_core::transfer::{Outcome, Reason};
 use serde_json::Value;
 
 use super::answer::Purpose;
+use super::attachments::{self, links, with_links, with_names};
 use super::settings::Subscription;
 use super::wire::{
     BotInfo, BotUserSession, Channel, ChannelInfos, ContactCenter, Context, Empty, Event, EventInfo, Handle,
@@ -49,6 +50,8 @@ struct Content {
     purpose: Purpose,
     kind: RequestKind,
     text: Text,
+    /// What stands for the files below the words.
+    links: String,
     agent_transfer: bool,
     history: Vec<HistoryEntry>,
     info: Option<EventInfo>,
@@ -70,7 +73,8 @@ impl Integration {
         // A line that arrived shows that BotKit takes part, also when it never said whether the Open arrived.
         let is_news = purpose == Purpose::AgentLine && !was_opened(session);
         let session = (purpose == Purpose::Open || is_news).then(|| Self::opened(&id));
-        let body = fit(self.body(item, content, id))?;
+        let (words, links) = (content.text.text.clone(), content.links.clone());
+        let body = fit(self.body(item, content, id), &words, &links)?;
         Ok(Some(Outgoing { event, body, purpose, session }))
     }
 
@@ -82,6 +86,7 @@ impl Integration {
                 purpose: Purpose::Open,
                 kind: RequestKind::Transfer,
                 text: last_customer_text(&item.before),
+                links: String::new(),
                 agent_transfer: false,
                 history: history(&item.before, entry.at.0),
                 info: None,
@@ -97,7 +102,7 @@ impl Integration {
             (Body::Text(text), Role::Agent) => {
                 let kind = RequestKind::AgentMode;
                 let line = Content::line("on_user_message", Purpose::AgentLine, kind, text.clone());
-                Some(Content { agent_transfer: true, ..line })
+                Some(Content { agent_transfer: true, links: links(&item.files), ..line })
             }
             (Body::Close { outcome, .. }, _) => {
                 let told_already = *outcome == Outcome::AgentEnded;
@@ -137,7 +142,8 @@ impl Integration {
             source: CHANNEL_TYPE,
             timestamp: item.entry.at.0,
         });
-        let Text { text, rich, .. } = content.text;
+        let Text { text: words, rich, .. } = content.text;
+        let text = with_links(&words, &content.links);
         Event {
             channel: self.channel(item, &request_id, text.clone()),
             context: self.context(item, content.history),
@@ -198,6 +204,7 @@ impl Integration {
                     task_bot_id: bot.to_owned(),
                     trace_id: item.key(),
                 },
+                attachments: attachments::outgoing(&item.files),
                 bot_info: BotInfo { task_bot_id: bot.to_owned(), chat_bot: self.env.name.to_string() },
             },
         }
@@ -241,7 +248,8 @@ impl Integration {
 
 impl Content {
     fn line(event: &'static str, purpose: Purpose, kind: RequestKind, text: Text) -> Self {
-        Self { event, purpose, kind, text, agent_transfer: false, history: Vec::new(), info: None }
+        let (links, history) = (String::new(), Vec::new());
+        Self { event, purpose, kind, text, links, agent_transfer: false, history, info: None }
     }
 }
 
@@ -257,7 +265,7 @@ fn looks_like_email(address: &str) -> bool {
 fn last_customer_text(before: &[Entry]) -> Text {
     let said = |entry: &&Entry| entry.by == Speaker::Customer;
     let last = before.iter().rev().filter(said).find_map(Entry::text);
-    Text::plain(last.map(|text| text.text.clone()).unwrap_or_default())
+    Text::plain(last.map(with_names).unwrap_or_default())
 }
 
 /// What was said, oldest first, then the two entries that the vendor documents for a transfer.
@@ -268,7 +276,7 @@ fn history(before: &[Entry], now: i64) -> Vec<HistoryEntry> {
             Speaker::Agent { .. } => "agentMessage",
             Speaker::Bot | Speaker::Operator { .. } | Speaker::System => "botMessage",
         };
-        let message = entry.text()?.text.clone();
+        let message = with_names(entry.text()?);
         Some(HistoryEntry::Said { kind, message, timestamp: entry.at.0 })
     });
     let node = HistoryEntry::Node {
@@ -283,8 +291,8 @@ fn history(before: &[Entry], now: i64) -> Vec<HistoryEntry> {
 }
 
 /// Writes a body of at most [`MAX_BODY`] bytes. What is too much goes in this order: what was said, oldest first; the
-/// copies of the message; the end of the message.
-fn fit(mut event: Event) -> Result<Bytes, Failure> {
+/// copies of the message; the end of its words, but no link; the list of files, for which the links stand.
+fn fit(mut event: Event, words: &str, links: &str) -> Result<Bytes, Failure> {
     let mut body = write(&event)?;
     if body.len() <= MAX_BODY {
         return Ok(body.into());
@@ -297,11 +305,11 @@ fn fit(mut event: Event) -> Result<Bytes, Failure> {
         body = write(&event)?;
     }
     if body.len() > MAX_BODY {
-        // Every byte of the text is at least one of the body.
-        let keep = event.message.len().saturating_sub(body.len() - MAX_BODY + "…".len());
-        let end = (0..=keep).rev().find(|at| event.message.is_char_boundary(*at)).unwrap_or(0);
-        event.message.truncate(end);
-        event.message.push('…');
+        event.message = with_links(&shortened(words, body.len() - MAX_BODY), links);
+        body = write(&event)?;
+    }
+    if body.len() > MAX_BODY {
+        event.channel.infos.attachments.clear();
         body = write(&event)?;
     }
     if body.len() > MAX_BODY {
@@ -311,6 +319,28 @@ fn fit(mut event: Event) -> Result<Bytes, Failure> {
         )));
     }
     Ok(body.into())
+}
+
+/// Words without as much of their end as takes `too_much` bytes of a body.
+fn shortened(words: &str, too_much: usize) -> String {
+    let (mut freed, mut end) = (0, words.len());
+    for (at, c) in words.char_indices().rev() {
+        if freed >= too_much + "…".len() {
+            break;
+        }
+        freed += written(c);
+        end = at;
+    }
+    if words.is_empty() { String::new() } else { format!("{}…", &words[..end]) }
+}
+
+/// How many bytes a character takes in JSON.
+fn written(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
+        '\0'..' ' => "\\u0000".len(),
+        _ => c.len_utf8(),
+    }
 }
 
 fn drop_oldest(history: &mut Vec<HistoryEntry>, too_much: usize) {
@@ -336,6 +366,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn control_characters_take_more_than_their_bytes() {
+        for c in ('\0'..='\u{80}').chain(['"', '\\', '\u{2028}']) {
+            let json = serde_json::to_string(&c.to_string()).map_or(0, |json| json.len());
+            assert_eq!(written(c) + 2, json, "{c:?}");
+        }
+    }
 
     #[test]
     fn dropping_history_stops_at_the_transfer() {

@@ -86,6 +86,29 @@ pub(super) struct ChannelInfos {
     pub client: &'static str,
     pub handle: Handle,
     pub bot_info: BotInfo,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file. The vendor's names where its web frame has some.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Attachment {
+    pub file_id: String,
+    pub file_name: String,
+    /// `image`, `audio`, `video` or `attachment`.
+    pub file_type: &'static str,
+    /// A page for people; so many downloads, for so long.
+    pub file_url: Url,
+    /// The bytes, for a program; for an hour. Ours, not the vendor's.
+    pub download_url: Url,
+    /// MB.
+    pub size: f64,
+    pub bytes: u64,
+    pub mime: String,
+    /// What a scanner found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -240,6 +263,10 @@ pub(super) struct Callback {
     pub override_message_payload: Option<OverrideMessage>,
     #[serde(default)]
     pub message_object: Value,
+    #[serde(default)]
+    pub channel: Value,
+    #[serde(default)]
+    pub attachments: Value,
 }
 
 /// Says something else than `message`. With `is_template` the body is the JSON text of a channel template.

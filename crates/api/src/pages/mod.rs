@@ -5,6 +5,9 @@
 //! |---|---|
 //! | `transcript.rs` | `/t/{token}`: who may see the words, and what everybody else sees |
 //! | `words.rs` | the words as a page, as JSON and as plain text |
+//! | `files.rs` | `/f/{token}`: a file, and how often it may still be downloaded |
+//! | `links.rs` | what all links have in common: rate, frame, refusals |
+//! | `visitor.rs` | who uses a link |
 //! | `accept.rs` | which of the three is asked for |
 //! | `html.rs` | text into markup: the only place where the two meet |
 //! | `status.rs` | `/status`: live transfers and held participants, drawn by the browser from the API |
@@ -12,9 +15,12 @@
 //! No page runs a script that is not a file of ours, and none writes what somebody said as markup.
 
 mod accept;
+pub(crate) mod files;
 mod html;
+mod links;
 mod status;
 mod transcript;
+mod visitor;
 mod words;
 
 use axum::Router;
@@ -23,7 +29,10 @@ use axum::response::{IntoResponse, Response};
 use interline_engine::Engine;
 
 pub(crate) fn routes(engine: Engine) -> Router {
-    Router::new().merge(transcript::routes(engine)).merge(status::routes())
+    Router::new()
+        .merge(transcript::routes(engine.clone()))
+        .merge(files::routes(engine))
+        .merge(status::routes())
 }
 
 /// A file of ours, the same for everybody.

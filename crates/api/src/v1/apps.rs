@@ -104,6 +104,10 @@ pub(super) struct DocumentShape {
     /// The link to what was said before a transfer: `link` (whether there is one), `accesses`, `expires_hours`.
     #[schema(value_type = Object, required = false)]
     transcript: (),
+    /// Files that customers and agents send: `enabled`, `max_bytes`, `formats`, `per_message`, `downloads`, `hours`,
+    /// `strip_location`, `scan` (`found`: `block` or `warn`; `down`: `refuse` or `accept`).
+    #[schema(value_type = Object, required = false)]
+    files: (),
     /// What the bot says and when it hands over.
     flow: FlowShape,
 }

@@ -99,7 +99,9 @@ async fn list_conversations(
         return match found {
             Ok(detail) => Ok(Json(Page::all(vec![detail.overview.into()]))),
             Err(Trouble::Unknown) => Ok(Json(Page::all(Vec::new()))),
-            Err(trouble @ (Trouble::Store(_) | Trouble::Broken(_))) => Err(trouble.into()),
+            Err(trouble @ (Trouble::Store(_) | Trouble::Broken(_) | Trouble::FileGone)) => {
+                Err(trouble.into())
+            }
         };
     }
     let named = query.customer.as_ref().map(Plain::as_str).or(q);

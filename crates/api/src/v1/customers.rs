@@ -102,6 +102,8 @@ struct ErasedView {
     transcripts: u64,
     /// Their uses.
     transcript_accesses: u64,
+    /// Files, with their bytes.
+    files: u64,
 }
 
 /// Erase a customer
@@ -128,6 +130,7 @@ async fn erase_customer(
         remote_ids,
         shares,
         share_accesses,
+        files,
         once: _,
     } = erased;
     Ok(Json(ErasedView {
@@ -138,5 +141,6 @@ async fn erase_customer(
         remote_ids,
         transcripts: shares,
         transcript_accesses: share_accesses,
+        files,
     }))
 }

@@ -16,7 +16,7 @@
 //! | `change.rs` | one edit of an app's document |
 //! | `integration.rs`, `patch.rs` | an integration as it is shown, and a patch of its settings |
 //! | `apps.rs`, `integrations.rs`, `channels.rs`, `credentials.rs`, `keys.rs`, `connectors.rs` | configuration |
-//! | `conversations.rs`, `transfers.rs`, `participants.rs`, `customers.rs`, `transcripts.rs`, `said.rs` | operation |
+//! | `conversations.rs`, `transfers.rs`, `participants.rs`, `customers.rs`, `transcripts.rs`, `files.rs`, `said.rs` | operation |
 //! | `state.rs`, `timeline.rs` | a conversation's state and log as they are shown |
 //! | `events.rs` | what changes, as it changes |
 
@@ -30,6 +30,7 @@ mod conversations;
 mod credentials;
 mod customers;
 mod events;
+pub(crate) mod files;
 mod input;
 mod integration;
 mod integrations;
@@ -104,6 +105,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(conversations::routes())
         .merge(said::routes())
         .merge(transcripts::routes())
+        .merge(files::routes())
         .merge(transfers::routes())
         .merge(participants::routes())
         .merge(customers::routes())

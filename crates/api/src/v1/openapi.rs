@@ -27,7 +27,7 @@ const TAGS: [(&str, &str); 11] = [
     ("credentials", "Client ids and secrets of the outside: who may log in, who may call back."),
     ("keys", "Keys of this API."),
     ("connectors", "Types of integrations, with the settings that each asks for."),
-    ("conversations", "Sessions of customers: state, log, acts, transcript links."),
+    ("conversations", "Sessions of customers: state, log, acts, transcript links, files."),
     ("transfers", "Live hand-overs."),
     ("participants", "Sessions with agent systems that something is held for."),
     ("customers", "People, and forgetting them."),
@@ -126,10 +126,11 @@ fn problems() -> Value {
 }
 
 /// What stands in paths.
-const SEGMENTS: [(&str, &str, &str); 7] = [
+const SEGMENTS: [(&str, &str, &str); 8] = [
     ("app", "string", "The app's id: `st-` and a UUID."),
     ("name", "string", "The name in the app."),
     ("conversation", "string", "The conversation's id: `cnv_…`."),
+    ("file", "string", "The file's id: `fil_…`."),
     ("customer", "string", "The customer's id: `cus_…`, or `u-…` as it stands on the field's wires."),
     ("key", "string", "The key's id: its public part."),
     ("transfer", "integer", "The transfer's number in the conversation."),

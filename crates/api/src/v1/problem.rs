@@ -181,7 +181,7 @@ fn in_short(faults: &[Fault]) -> String {
 impl From<Trouble> for Problem {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Unknown => Self::not_found(),
+            Trouble::Unknown | Trouble::FileGone => Self::not_found(),
             Trouble::Store(error) => {
                 tracing::warn!(error, "the API cannot reach the store");
                 Self::unavailable()

@@ -79,6 +79,10 @@ pub(crate) enum Body {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         client_id: Option<String>,
+        /// Files that came with the words.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schema(required = false)]
+        files: Vec<super::files::File>,
     },
     /// Asks an agent system to take over.
     Open,

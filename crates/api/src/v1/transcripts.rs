@@ -39,8 +39,8 @@ struct Transcript {
 
 /// One use of a link.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = TranscriptAccess)]
-struct Access {
+#[schema(as = LinkAccess)]
+pub(super) struct Access {
     /// Its number, from 1.
     no: i64,
     /// When.
@@ -53,17 +53,20 @@ struct Access {
     agent: String,
 }
 
+impl From<AccessRow> for Access {
+    fn from(row: AccessRow) -> Self {
+        let AccessRow { no, at, how, peer, agent } = row;
+        Self { no, at: At(at), how, peer, agent }
+    }
+}
+
 impl From<ShareRow> for Transcript {
     fn from(row: ShareRow) -> Self {
-        let access = |access: AccessRow| {
-            let AccessRow { no, at, how, peer, agent } = access;
-            Access { no, at: At(at), how, peer, agent }
-        };
         Self {
             participant: row.participant,
             used: row.used,
             revoked_at: row.revoked_at.map(At),
-            accesses: row.accesses.into_iter().map(access).collect(),
+            accesses: row.accesses.into_iter().map(Into::into).collect(),
         }
     }
 }

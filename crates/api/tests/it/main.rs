@@ -9,6 +9,7 @@ mod delete;
 mod description;
 mod documents;
 mod events;
+mod files;
 mod held;
 mod limits;
 mod operate;

@@ -1,18 +1,22 @@
 //! A world for one test: two apps, a BotKit that answers and one that does not, a server, keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use interline_agents::botkit::simulator::{Settings as BotKitSettings, Simulator};
 use interline_connector::channel::{Host as _, Said, What};
+use interline_connector::files::{Declared, Files as _};
 use interline_connector::{Algorithm, Guard, Http};
-use interline_core::AppId;
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::state::Customer;
+use interline_core::{AppId, File};
 use interline_engine::config::{Apps, Document, Draft, Origin};
-use interline_engine::{Engine, InProcess, KeyRole, Settings};
+use interline_engine::files::Storage;
+use interline_engine::{Clock, Engine, InProcess, KeyRole, Settings};
+use interline_files::blobs::Blobs;
+use interline_files::parts::Parts;
 use interline_store::{KeyRing, Store};
 use serde_json::{Value, json};
 
@@ -30,6 +34,7 @@ pub struct World {
     pub botkit_url: String,
     /// Where nobody is.
     pub nowhere: String,
+    here: String,
     dir: PathBuf,
 }
 
@@ -44,9 +49,6 @@ impl World {
         let dir =
             std::env::temp_dir().join(format!("interline-api-{name}-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir_all(&dir).unwrap();
-        let keys = KeyRing::parse(&format!("k1:{}=", "A".repeat(43))).unwrap();
-        let url = format!("sqlite://{}", dir.join("it.db").display());
-        let store = Store::open(interline_store::Settings { url, lanes: 1, keys }).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = format!("http://{}", listener.local_addr().unwrap());
         let botkit = Simulator::new(BotKitSettings {
@@ -60,26 +62,26 @@ impl World {
         // A port that was free a moment ago refuses whoever comes.
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let nowhere = format!("http://{free}");
-        let http = Http::new(Guard::default()).unwrap();
-        let apps = Apps::load(store.clone(), http, here.parse().unwrap()).await.unwrap();
+        let settings = settings(&dir, &here).await;
         for document in [document_a(&botkit_url, &nowhere), document_b()] {
             let document = Document::from_json(document).unwrap();
             let app = AppId::from(document.app.id.as_str());
             let draft = Draft { document, retired: Default::default() };
-            apps.edit(&app, Origin::Operator, None, false, |_| Ok(draft)).await.unwrap();
+            settings.apps.edit(&app, Origin::Operator, None, false, |_| Ok(draft)).await.unwrap();
         }
-        let settings = Settings {
-            store,
-            apps,
-            public_url: here.parse().unwrap(),
-            node: "one".into(),
-            hints: Arc::new(InProcess::default()),
-        };
         let engine = Engine::start(settings).await.unwrap();
         let router = interline_api::router(&engine);
         let served = router.clone();
         tokio::spawn(async move { axum::serve(listener, served).await });
-        Self { engine, router, botkit, botkit_url, nowhere, dir }
+        Self { engine, router, botkit, botkit_url, nowhere, here, dir }
+    }
+
+    /// The server is stopped and started again, on a clock on which `speed` seconds pass in each second.
+    pub async fn restart(&mut self, speed: u32) {
+        self.engine.stop().await;
+        let settings = settings(&self.dir, &self.here).await;
+        self.engine = Engine::start_at(settings, Clock::faster(speed)).await.unwrap();
+        self.router = interline_api::router(&self.engine);
     }
 
     /// Whoever has a new key for this app, or none for all.
@@ -101,6 +103,21 @@ impl World {
     /// An administrator of app A.
     pub async fn admin(&self) -> Client {
         self.key(Some(A), KeyRole::Admin).await
+    }
+
+    /// A file that a customer of app A sent, with the link that the customer has.
+    pub async fn file(&self, customer: &Customer, name: &str, bytes: &[u8]) -> (File, String) {
+        let (engine, app) = (&self.engine, AppId::from(A));
+        let declared = Declared { name: Some(name.to_owned()), size: Some(bytes.len() as u64) };
+        let upload = engine.begin(&app, customer, declared).await.unwrap();
+        let bytes = bytes.to_vec();
+        let stream = Box::pin(futures_util::stream::once(async move { Ok(bytes.into()) }));
+        let file = engine.append(&app, customer, &upload, 0, stream).await.unwrap().file.unwrap();
+        let text = Text { files: vec![file.clone()], ..Text::plain("a file") };
+        let said = Said { external_id: None, what: What::Text(text) };
+        engine.hear(&app, customer, said).await.unwrap();
+        let link = engine.link(&app, &file.id).path().to_owned();
+        (file, link)
     }
 
     /// A customer of app A.
@@ -147,6 +164,28 @@ impl World {
         let failing = |state: &Value| state["participants"][0]["failing_since"].is_string();
         let state = until(client, &path, failing).await;
         (customer, conversation, state["participants"][0]["no"].as_u64().unwrap())
+    }
+}
+
+/// A node over the store and the files in a directory.
+async fn settings(dir: &Path, here: &str) -> Settings {
+    let keys = KeyRing::parse(&format!("k1:{}=", "A".repeat(43))).unwrap();
+    let url = format!("sqlite://{}", dir.join("it.db").display());
+    let store = Store::open(interline_store::Settings { url, lanes: 1, keys }).await.unwrap();
+    let http = Http::new(Guard::default()).unwrap();
+    let apps = Apps::load(store.clone(), http.clone(), here.parse().unwrap(), false).await.unwrap();
+    Settings {
+        store,
+        apps,
+        public_url: here.parse().unwrap(),
+        node: "one".into(),
+        hints: Arc::new(InProcess::default()),
+        files: Storage {
+            parts: Parts::open(dir.join("uploads")).unwrap(),
+            blobs: Blobs::directory(dir.join("files")).unwrap(),
+            scanner: None,
+            http,
+        },
     }
 }
 

@@ -96,13 +96,26 @@ impl Inner {
             shared_at: None,
             revoked_at: None,
         };
-        self.store.put_file(sender.app.as_str(), row).await.map_err(unavailable)?;
+        self.store.put_file(sender.app.as_str(), row).await.map_err(|error| match error {
+            // The person was erased meanwhile, and with them what they are sending.
+            interline_store::Error::Gone => FileRefused::Unknown,
+            error => unavailable(error),
+        })?;
         let stored = self.files.storage.blobs.put(&blob_key(sender.app, &file.id), &path).await;
         stored.map_err(|error| match error {
             BlobError::Full => FileRefused::Full,
             BlobError::Unavailable(why) => unavailable(why),
         })?;
-        Ok(file)
+        // An erasure between the two steps found no bytes to delete.
+        match self.kept_already(sender, &file.id).await {
+            Ok(Some(_)) => Ok(file),
+            Ok(None) => {
+                let deleted = self.files.storage.blobs.delete(&blob_key(sender.app, &file.id)).await;
+                deleted.map_err(unavailable)?;
+                Err(FileRefused::Unknown)
+            }
+            Err(trouble) => Err(trouble),
+        }
     }
 
     async fn kept_already(&self, sender: &Sender<'_>, id: &FileId) -> Result<Option<File>, FileRefused> {

@@ -99,7 +99,9 @@ impl Scratch {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{listen}"))?,
         };
-        let apps = Apps::load(store.clone(), node::http(settings)?, public_url.clone(), settings.clamd.is_some()).await?;
+        let apps =
+            Apps::load(store.clone(), node::http(settings)?, public_url.clone(), settings.clamd.is_some())
+                .await?;
         Ok(Self { store, apps, public_url, _directory: directory })
     }
 

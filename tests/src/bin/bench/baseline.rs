@@ -135,6 +135,7 @@ impl Writer {
                 entries: Vec::new(),
                 participants,
                 remote_ids: Vec::new(),
+                files: Vec::new(),
             };
             self.store.commit(unit).await?;
         }
@@ -177,6 +178,7 @@ impl Writer {
             entries: vec![EntryRow { seq, at: now, doc: self.entry.clone() }],
             participants: if self.way == Way::ToAgent { vec![participant()] } else { Vec::new() },
             remote_ids: Vec::new(),
+            files: Vec::new(),
         }
     }
 

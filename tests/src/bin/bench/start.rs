@@ -198,6 +198,7 @@ impl Template {
             // The customer's own row: what a BotKit that is not there has still to hear is another story.
             participants: self.loaded.participants.iter().filter(|row| row.no == 0).cloned().collect(),
             remote_ids: Vec::new(),
+            files: Vec::new(),
         })
     }
 }

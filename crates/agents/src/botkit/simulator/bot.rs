@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::faults::{Fault, take_for_event};
 use super::gate::{self, Refused, at};
 use super::sdk::{Class, Payload};
-use super::{By, Chat, Direction, Line, Simulator, now_ms};
+use super::{By, Chat, Direction, Line, ShownFile, Simulator, now_ms};
 
 /// `{prefix}/sdk/bots/…`.
 pub(super) fn routes(prefix: &str) -> Router<Simulator> {
@@ -55,6 +55,9 @@ struct Arrived {
 impl Simulator {
     async fn event(&self, arrived: Arrived, headers: HeaderMap, body: Bytes) -> Response {
         let (path, raw) = (arrived.path.clone(), body.clone());
+        if let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
+            self.shared().called_at = Some(host.to_owned());
+        }
         // What the bot file does goes on when the platform hangs up.
         let sim = self.clone();
         let task = tokio::spawn(async move { sim.handle(&arrived, &headers, &body).await });
@@ -164,7 +167,7 @@ impl Simulator {
         let word = self.behaviour().take_over_word;
         if word.is_some_and(|word| payload.text("message").eq_ignore_ascii_case(&word)) {
             let id = self.begin_chat(&payload);
-            self.add_line(&id, Line::new(By::Customer, payload.text("message")));
+            self.customer_line(&id, &payload);
             return self.call_base("startAgentSession", &payload).await.map(|_| ());
         }
         self.call_url("sendBotMessage", "sendBotMessageUrl", &payload).await.map(|_| ())
@@ -175,7 +178,7 @@ impl Simulator {
         let adopt = self.behaviour().adopt_strangers;
         match self.open_chat(&payload.visitor()).or_else(|| adopt.then(|| self.begin_chat(&payload))) {
             Some(id) => {
-                self.add_line(&id, Line::new(By::Customer, payload.text("message")));
+                self.customer_line(&id, &payload);
                 Ok(())
             }
             None => self.call_url("sendBotMessage", "sendBotMessageUrl", &payload).await.map(|_| ()),
@@ -242,6 +245,13 @@ impl Simulator {
         let shared = self.shared();
         let chat = shared.chats.iter().rev().find(|chat| chat.open && chat.visitor == visitor)?;
         Some(chat.id.clone())
+    }
+
+    /// The words reach the agent at once; the files are fetched meanwhile.
+    fn customer_line(&self, id: &str, payload: &Payload) {
+        let files = payload.attachments().iter().map(ShownFile::received).collect();
+        self.add_line(id, Line { files, ..Line::new(By::Customer, payload.text("message")) });
+        self.fetch_files(id, payload);
     }
 
     fn add_line(&self, id: &str, line: Line) {
@@ -315,6 +325,7 @@ fn read_history(history: &Value) -> Result<Vec<Line>, Refused> {
             at_ms: message["timestampValue"].as_i64().unwrap_or(0),
             before: true,
             failed: None,
+            files: Vec::new(),
         });
     }
     Ok(lines)

@@ -8,8 +8,9 @@ use interline_connector::Algorithm;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use url::Url;
 
-use super::sdk::Class;
+use super::sdk::{ATTACHMENTS, Class};
 
 /// The framework's default limit of a body.
 pub(super) const MAX_BODY: usize = 102_400;
@@ -188,8 +189,32 @@ pub(super) fn check_fields(class: Class, bot: &str, fields: &Map<String, Value>)
     if matches!(class, Class::Event) && text("/event/eventType").is_none() {
         return Err(Refused::internal("event.eventType is missing"));
     }
+    check_attachments(fields)?;
     if fields.get("agent_transfer").is_some_and(|value| !value.is_boolean()) {
         return Err(Refused::internal("agent_transfer is not a boolean"));
+    }
+    Ok(())
+}
+
+/// What a bot file that passes files on reads of each.
+fn check_attachments(fields: &Map<String, Value>) -> Result<(), Refused> {
+    let Some(list) = at(fields, ATTACHMENTS) else { return Ok(()) };
+    let list = list.as_array().filter(|list| !list.is_empty());
+    let list = list.ok_or_else(|| Refused::internal("attachments.forEach is not a function"))?;
+    let text = |one: &Value, name: &str| one[name].as_str().is_some_and(|text| !text.is_empty());
+    let is_url = |one: &Value, name: &str| {
+        one[name]
+            .as_str()
+            .and_then(|url| Url::parse(url).ok())
+            .is_some_and(|url| url.scheme().starts_with("http"))
+    };
+    for one in list {
+        let texts = ["fileId", "fileName", "mime"].iter().all(|name| text(one, name));
+        let urls = ["fileUrl", "downloadUrl"].iter().all(|name| is_url(one, name));
+        let kind = matches!(one["fileType"].as_str(), Some("image" | "audio" | "video" | "attachment"));
+        if !(texts && urls && kind && one["bytes"].is_u64() && one["size"].is_number()) {
+            return Err(Refused::internal("an attachment is not complete"));
+        }
     }
     Ok(())
 }

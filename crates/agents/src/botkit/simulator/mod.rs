@@ -7,11 +7,13 @@
 //! ```text
 //!   POST {prefix}/sdk/bots/{bot}/{event}     gate.rs (checks) ─► bot.rs (the bot file) ─► sdk.rs (callbacks)
 //!   /_sim/botkit/                            page.rs: the agent page and its JSON
+//!   /_sim/botkit/files/{id}/{name}           files.rs: files that the agent sends
 //!   /_sim/botkit/faults, /log                what goes wrong on purpose, what went over the wire
 //! ```
 
 mod bot;
 mod faults;
+mod files;
 mod gate;
 mod page;
 mod sdk;
@@ -28,6 +30,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 pub use faults::{Fault, Rule};
+pub use files::ShownFile;
 use gate::Keys;
 use sdk::Payload;
 
@@ -98,7 +101,7 @@ pub struct Conversation {
     pub since_ms: i64,
     /// How many lines it has.
     pub lines: usize,
-    /// The newest line's words.
+    /// The newest line's words, or the names of its files.
     pub last: String,
 }
 
@@ -115,6 +118,9 @@ pub struct Line {
     pub before: bool,
     /// An agent's line that the platform did not take, and why.
     pub failed: Option<String>,
+    /// The files that came with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ShownFile>,
 }
 
 /// Who says a line.
@@ -169,6 +175,7 @@ struct Inner {
     client: reqwest::Client,
     shared: Mutex<Shared>,
     version: watch::Sender<u64>,
+    desk_files: Mutex<files::Shelf>,
 }
 
 #[derive(Default)]
@@ -178,6 +185,8 @@ struct Shared {
     chats: Vec<Chat>,
     log: VecDeque<Record>,
     log_bytes: usize,
+    /// Host and port by which the platform reaches this: from there it fetches files.
+    called_at: Option<String>,
 }
 
 /// A request in the log; its body is read only when somebody looks.
@@ -220,13 +229,17 @@ impl Simulator {
             client: reqwest::Client::new(),
             shared: Mutex::default(),
             version: watch::Sender::new(1),
+            desk_files: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// Its HTTP side: events, agent page, faults and log. Nothing else, so that it can be merged with others.
     pub fn router(&self) -> Router {
-        bot::routes(&self.inner.settings.prefix).merge(page::routes()).with_state(self.clone())
+        bot::routes(&self.inner.settings.prefix)
+            .merge(page::routes())
+            .merge(files::routes())
+            .with_state(self.clone())
     }
 
     /// Changes what the bot file does.
@@ -270,12 +283,26 @@ impl Simulator {
     /// # Errors
     /// When it did not take it.
     pub async fn say(&self, id: &str, text: &str) -> Result<(), SayError> {
+        self.say_with(id, text, Vec::new()).await
+    }
+
+    /// [`Simulator::say`], with files: their names, and where the platform can fetch them.
+    ///
+    /// # Errors
+    /// When it did not take it.
+    pub async fn say_with(
+        &self,
+        id: &str,
+        text: &str,
+        files: Vec<(String, url::Url)>,
+    ) -> Result<(), SayError> {
         let (data, place) = {
             let mut shared = self.shared();
             let chat =
                 shared.chats.iter_mut().find(|chat| chat.id == id && chat.open).ok_or(SayError::NotOpen)?;
-            chat.lines.push(Line::new(By::Agent, text));
-            (chat.data.with_message(text), chat.lines.len() - 1)
+            let shown = files.iter().map(|(name, url)| ShownFile::sent(name, url)).collect();
+            chat.lines.push(Line { files: shown, ..Line::new(By::Agent, text) });
+            (chat.data.with_message(text).with_files(&files), chat.lines.len() - 1)
         };
         self.changed();
         let answered = self.call_url("sendUserMessage", "sendUserMessageUrl", &data).await;
@@ -369,14 +396,23 @@ impl Chat {
             open: self.open,
             since_ms: self.since_ms,
             lines: self.lines.len(),
-            last: self.lines.last().map(|line| line.text.clone()).unwrap_or_default(),
+            last: self.lines.last().map(Line::in_short).unwrap_or_default(),
         }
     }
 }
 
 impl Line {
     fn new(by: By, text: impl Into<String>) -> Self {
-        Self { by, text: text.into(), at_ms: now_ms(), before: false, failed: None }
+        Self { by, text: text.into(), at_ms: now_ms(), before: false, failed: None, files: Vec::new() }
+    }
+
+    fn in_short(&self) -> String {
+        if self.text.is_empty() {
+            let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+            names.join(", ")
+        } else {
+            self.text.clone()
+        }
     }
 }
 

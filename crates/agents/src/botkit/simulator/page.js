@@ -59,7 +59,24 @@ function showConversations() {
   $("about").textContent = current
     ? `${current.open ? "Talking" : "Ended"} · since ${time(current.since_ms)} · ${current.visitor}`
     : "";
-  for (const id of ["say", "send", "end"]) $(id).disabled = !(current && current.open);
+  for (const id of ["say", "send", "end", "files"]) $(id).disabled = !(current && current.open);
+}
+
+function shownFile(file) {
+  const shown = element("span", "file");
+  shown.dataset.testid = "file";
+  if (file.sha256) shown.dataset.sha256 = file.sha256;
+  const link = element("a", "", file.name);
+  if (/^https?:/.test(file.url)) link.href = file.url;
+  link.target = "_blank";
+  link.rel = "noreferrer";
+  shown.append(link);
+  const about = [];
+  if (file.bytes != null) about.push(`${file.bytes.toLocaleString()} bytes`);
+  if (file.sha256) about.push(`received, SHA-256 ${file.sha256.slice(0, 12)}…`);
+  if (file.failed) about.push(`not received: ${file.failed}`);
+  shown.append(element("span", "about", about.join(" · ")));
+  return shown;
 }
 
 function showLines(lines) {
@@ -71,7 +88,8 @@ function showLines(lines) {
     item.dataset.by = line.by;
     const who = speakers[line.by];
     if (who) item.append(element("span", "who", `${who} · ${time(line.at_ms)}`));
-    item.append(element("span", "text", line.text));
+    if (line.text) item.append(element("span", "text", line.text));
+    for (const file of line.files ?? []) item.append(shownFile(file));
     if (line.failed) item.append(element("span", "failed", `Not delivered: ${line.failed}`));
     return item;
   });
@@ -146,12 +164,30 @@ async function tell(path, body) {
   $("trouble").hidden = false;
 }
 
-$("form").addEventListener("submit", (event) => {
+// Files lie on the stand-in's shelf, from which the platform fetches them.
+async function shelve(file) {
+  const answer = await fetch(`api/files?${new URLSearchParams({ name: file.name })}`, { method: "POST", body: file });
+  if (!answer.ok) throw new Error(await answer.text());
+  return (await answer.json()).id;
+}
+
+$("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = $("say").value.trim();
-  if (!text || !chosen) return;
+  const picked = [...$("files").files];
+  if ((!text && picked.length === 0) || !chosen) return;
   $("say").value = "";
-  tell("say", { text });
+  $("files").value = "";
+  let files;
+  try {
+    files = await Promise.all(picked.map(shelve));
+  } catch (error) {
+    $("say").value ||= text;
+    $("trouble").textContent = `The file was not taken: ${error.message}`;
+    $("trouble").hidden = false;
+    return;
+  }
+  tell("say", { text, files });
 });
 
 $("end").addEventListener("click", () => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -95,11 +95,22 @@ async fn lines(State(sim): State<Simulator>, Path(id): Path<String>) -> Response
 #[derive(Deserialize)]
 struct Say {
     text: String,
+    /// Files that were put on the shelf before, by id.
+    #[serde(default)]
+    files: Vec<String>,
 }
 
-async fn say(State(sim): State<Simulator>, Path(id): Path<String>, Json(say): Json<Say>) -> Response {
+async fn say(
+    State(sim): State<Simulator>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(say): Json<Say>,
+) -> Response {
+    let Some(files) = sim.on_shelf(&say.files, &headers) else {
+        return (StatusCode::NOT_FOUND, "there is no such file on the shelf").into_response();
+    };
     // A page that is closed meanwhile does not stop the call to the platform.
-    let task = tokio::spawn(async move { sim.say(&id, &say.text).await });
+    let task = tokio::spawn(async move { sim.say_with(&id, &say.text, files).await });
     answer(task.await)
 }
 

@@ -18,6 +18,9 @@ pub(super) enum Class {
     Event,
 }
 
+/// Where files are: the SDK carries the whole channel over, and drops an `attachments` beside the message.
+pub(super) const ATTACHMENTS: &str = "/channel/channelInfos/attachments";
+
 /// What every class carries over from the event.
 const COMMON: [&str; 14] = [
     "requestId",
@@ -106,6 +109,23 @@ impl Payload {
         other
     }
 
+    /// As a bot file adds files of its own.
+    pub(super) fn with_files(mut self, files: &[(String, url::Url)]) -> Self {
+        let list: Vec<Value> =
+            files.iter().map(|(name, url)| json!({ "fileName": name, "fileUrl": url })).collect();
+        let infos = self.fields.get_mut("channel").and_then(|channel| channel.get_mut("channelInfos"));
+        if let Some(infos) = infos.filter(|_| !list.is_empty()) {
+            infos["attachments"] = list.into();
+        }
+        self
+    }
+
+    /// The files that came with the event.
+    pub(super) fn attachments(&self) -> &[Value] {
+        let list = at(&self.fields, ATTACHMENTS).and_then(Value::as_array);
+        list.map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// As it goes over the wire.
     pub(super) fn json(&self) -> Value {
         let mut fields = self.fields.clone();
@@ -180,7 +200,10 @@ impl Simulator {
         match answered {
             Ok(answered) if (200..300).contains(&answered.status) => Ok(answered),
             Ok(answered) => {
-                Err(Refused::internal(format!("Request failed with status code {}", answered.status)))
+                let why = answered.body["errors"][0]["msg"]
+                    .as_str()
+                    .map_or_else(String::new, |why| format!(": {why}"));
+                Err(Refused::internal(format!("Request failed with status code {}{why}", answered.status)))
             }
             Err(lost) => Err(Refused::internal(lost)),
         }

@@ -33,13 +33,13 @@ fn request(method: Method, path: &str, body: impl Into<Bytes>) -> Unverified {
     Unverified { method, path: path.into(), query: query.into(), headers, body: body.into(), now_ms: NOW }
 }
 
-fn post(call: &str, body: &Value) -> Result<Received, Rejected> {
+pub(super) fn post(call: &str, body: &Value) -> Result<Received, Rejected> {
     desk(json!({})).receive(&request(Method::POST, &format!("{call}/{ID}"), body.to_string()))
 }
 
 fn meant(call: &str, body: &Value) -> Call {
     match post(call, body).expect("proven").heard.remove(0) {
-        Heard::Callback { id, call } => {
+        Heard::Callback { id, call, .. } => {
             assert_eq!(id.to_string(), ID);
             call
         }

@@ -6,6 +6,7 @@
 mod bad;
 mod calls;
 mod faults;
+mod files;
 mod relay;
 mod stand_in;
 mod trimming;
@@ -22,7 +23,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use interline_connector::agent::{Brief, Connector, Env};
 use interline_connector::webhook::{Answer, Heard, History, HistoryQuery, Unverified};
-use interline_connector::{AgentSystem, Algorithm, Credential, Guard, Http, Item};
+use interline_connector::{AgentSystem, Algorithm, Credential, Guard, Http, Incoming, Item};
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::request_id::{RequestId, RequestKind};
@@ -77,6 +78,8 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
 struct Platform {
     agent: OnceLock<Arc<dyn AgentSystem>>,
     heard: Mutex<Vec<(RequestId, Call)>>,
+    /// The files of the calls that had some.
+    attached: Mutex<Vec<Vec<Incoming>>>,
     asked: Mutex<Vec<HistoryQuery>>,
     /// Every request with the status it got.
     seen: Mutex<Vec<Seen>>,
@@ -110,6 +113,10 @@ impl Platform {
         self.heard.lock().expect("lock").clone()
     }
 
+    fn attached(&self) -> Vec<Vec<Incoming>> {
+        self.attached.lock().expect("lock").clone()
+    }
+
     fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("lock").clone()
     }
@@ -126,7 +133,12 @@ impl Platform {
         let mut answer = received.answer;
         for heard in received.heard {
             match heard {
-                Heard::Callback { id, call } => self.heard.lock().expect("lock").push((id, call)),
+                Heard::Callback { id, call, files } => {
+                    self.heard.lock().expect("lock").push((id, call));
+                    if !files.is_empty() {
+                        self.attached.lock().expect("lock").push(files);
+                    }
+                }
                 Heard::History(query) => {
                     let lines: Vec<_> = self.history.lock().expect("lock").clone();
                     let total = lines.len();
@@ -173,6 +185,8 @@ async fn called(
 
 struct World {
     sim: Simulator,
+    /// Of the stand-in.
+    url: String,
     agent: Arc<dyn AgentSystem>,
     platform: Arc<Platform>,
     seq: Mutex<u64>,
@@ -196,7 +210,7 @@ impl World {
         let public = format!("http://{}/", serve(platform.router()).await);
         let agent = agent(&url, &public, algorithm, settings).expect("an agent");
         assert!(platform.agent.set(agent.clone()).is_ok());
-        Self { sim, agent, platform, seq: Mutex::new(0) }
+        Self { sim, url, agent, platform, seq: Mutex::new(0) }
     }
 
     /// The next entry of the conversation, on its way to BotKit.
@@ -283,6 +297,7 @@ fn item(seq: u64, by: Speaker, to: Role, body: Body) -> Item {
             owner: Owner::Bot,
         },
         before: Vec::new(),
+        files: Vec::new(),
         transcript: None,
     }
 }

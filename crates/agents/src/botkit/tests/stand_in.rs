@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm as Jwt, EncodingKey, Header};
 use super::*;
 use crate::botkit::simulator::{Behaviour, Fault, Rule};
 
-struct Desk {
+pub(super) struct Desk {
     sim: Simulator,
     url: String,
     platform: Arc<Recorder>,
@@ -20,7 +20,7 @@ struct Recorder {
 }
 
 impl Desk {
-    async fn new(prefix: &str) -> Self {
+    pub(super) async fn new(prefix: &str) -> Self {
         let sim = Simulator::new(SimSettings {
             app_id: app_id(),
             client_id: CLIENT.into(),
@@ -37,7 +37,7 @@ impl Desk {
     }
 
     /// A complete event, as the sheet describes it.
-    fn event(&self) -> Value {
+    pub(super) fn event(&self) -> Value {
         let url = |call: &str| format!("{}/{call}/r-1", self.base);
         json!({
             "requestId": "r-1", "botId": app_id(), "message": "hello", "agent_transfer": false,
@@ -57,7 +57,7 @@ impl Desk {
         call.header("content-type", "application/json").body(body).send().await.expect("an answer")
     }
 
-    async fn send(&self, event: &str, body: &Value) -> reqwest::Response {
+    pub(super) async fn send(&self, event: &str, body: &Value) -> reqwest::Response {
         let path = format!("/sdk/bots/{}/{event}", app_id());
         self.post(&path, ("token", &token(&json!({ "appId": CLIENT }))), body.to_string()).await
     }
@@ -303,7 +303,7 @@ async fn the_agent_page_has_what_a_person_needs() {
     let csp = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
     assert!(csp.starts_with("default-src 'none'") && !csp.contains("unsafe"));
     let html = page.text().await.expect("text");
-    for id in ["say", "send", "end"] {
+    for id in ["say", "send", "end", "files"] {
         assert!(html.contains(&format!("data-testid=\"{id}\"")), "{id}");
     }
     let script = http.get(url("/page.js")).send().await.expect("a script").text().await.expect("text");

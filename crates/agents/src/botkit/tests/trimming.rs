@@ -79,7 +79,7 @@ proptest! {
 }
 
 /// An integration whose BotKit accepts everything and keeps the last body.
-async fn capturing() -> (Arc<dyn AgentSystem>, Arc<Mutex<Bytes>>) {
+pub(super) async fn capturing() -> (Arc<dyn AgentSystem>, Arc<Mutex<Bytes>>) {
     let got = Arc::new(Mutex::new(Bytes::new()));
     let keep = got.clone();
     let router = Router::new()

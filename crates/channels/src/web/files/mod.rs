@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use interline_connector::FileRefused;
 use interline_connector::channel::{Host, Line};
-use interline_connector::formats::{self, Category};
+use interline_connector::formats;
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, Body, Entry, File, FileId};
@@ -64,7 +64,7 @@ pub(super) fn attachment(host: &dyn Host, app: &AppId, file: &File) -> Value {
     let mut attachment = json!({
         "fileId": file.id,
         "fileName": file.name,
-        "fileType": kind(file),
+        "fileType": formats::wire_kind(&file.name),
         "fileUrl": host.files().link(app, &file.id),
         "size": (megabytes * 1000.0).round() / 1000.0,
         "bytes": file.size,
@@ -74,24 +74,6 @@ pub(super) fn attachment(host: &dyn Host, app: &AppId, file: &File) -> Value {
         attachment["warning"] = found.as_str().into();
     }
     attachment
-}
-
-/// The vendor's four kinds.
-fn kind(file: &File) -> &'static str {
-    let format = formats::extension(&file.name).and_then(|extension| formats::find(&extension));
-    match format.map(|format| format.category) {
-        Some(Category::Image) => "image",
-        Some(Category::Audio) => "audio",
-        Some(Category::Video) => "video",
-        Some(
-            Category::Document
-            | Category::Spreadsheet
-            | Category::Presentation
-            | Category::Archive
-            | Category::Web,
-        )
-        | None => "attachment",
-    }
 }
 
 /// Words with a line for each file: for clients that know no files from others than their user.
