@@ -281,7 +281,7 @@ async fn nothing_is_given_to_be_shown() {
     let anna = world.customer("anna").await;
     let html: &[u8] = b"<!doctype html><html><body><script>alert(1)</script></body></html>";
     let xml: &[u8] =
-        b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"><script>1</script></svg>";
+        b"<?xml version=\"1.0\"?><order xmlns:h=\"http://www.w3.org/1999/xhtml\"><h:script>1</h:script></order>";
     let odd = [
         ("a.pdf", PDF, "application/pdf"),
         ("a.txt", b"words".as_slice(), "text/plain"),
