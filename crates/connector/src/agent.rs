@@ -1,5 +1,6 @@
 //! The contract of agent systems. Provisional until voice and WhatsApp stand on it (docs/decisions/).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -56,6 +57,12 @@ pub trait AgentSystem: Send + Sync + 'static {
         RunEnd::Lost("this connector has no duplex session".into())
     }
 
+    /// Listens to what the vendor tells about all sessions of this integration at once, as long as the integration is there.
+    /// What it hears it hands to its own sessions ([`AgentSystem::run`]). It is called again, after a pause, when it is lost.
+    async fn listen(&self) -> RunEnd {
+        RunEnd::Over
+    }
+
     /// "Test connection": whether it would work, and if not, what to do.
     ///
     /// # Errors
@@ -78,6 +85,19 @@ pub struct Item {
     pub files: Vec<Carried>,
     /// For an Open only: where the agent can read what was said before, a limited number of times. It is a secret.
     pub transcript: Option<Url>,
+    /// For an Open only: what else travels along.
+    pub context: Context,
+}
+
+/// What travels along with an Open, beside who the customer is and where it goes ([`Participant::queue`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Context {
+    /// Skills that the agent should have, in the words of the agent system.
+    pub skills: Vec<String>,
+    /// Custom data by name: what the channel knows of the customer, and what the flow's node adds or overrides.
+    pub data: BTreeMap<String, String>,
+    /// What was said before, in a few lines. Empty: nothing.
+    pub summary: String,
 }
 
 impl Item {
@@ -189,8 +209,11 @@ pub struct Env {
     pub public_url: Url,
     /// The way out.
     pub http: Http,
+    /// Where the vendor reaches this integration: `{public_url}/in/{app}/{integration}/{secret part}`. Whoever knows it may
+    /// call: it is shown to operators only. A request that came there says so ([`Unverified::secret_part`]).
+    pub webhook: Url,
     /// The app's credentials by name.
-    pub credentials: Arc<std::collections::BTreeMap<String, crate::Credential>>,
+    pub credentials: Arc<BTreeMap<String, crate::Credential>>,
 }
 
 /// A kind of agent system: the one word in the list of `agents/src/lib.rs`.

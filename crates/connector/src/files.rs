@@ -7,6 +7,7 @@
 //! ```
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use ::http::HeaderMap;
 use async_trait::async_trait;
@@ -154,7 +155,7 @@ impl std::fmt::Debug for Incoming {
 }
 
 /// A file of an entry on its way to an agent system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Carried {
     /// Which.
     pub file: File,
@@ -164,6 +165,44 @@ pub struct Carried {
     pub fetch: Url,
     /// The vendor takes it as a file: see [`crate::manifest::TakesFiles`]. Else `page` in words stands for it.
     pub fits: bool,
+    /// The bytes, for vendors that are sent them.
+    pub source: Source,
+}
+
+/// Where the bytes of a stored file come from.
+#[derive(Clone)]
+pub struct Source(pub Arc<dyn Stored>);
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+/// One that has nothing: for tests that move no bytes.
+impl Default for Source {
+    fn default() -> Self {
+        Self(Arc::new(Nothing))
+    }
+}
+
+struct Nothing;
+
+#[async_trait]
+impl Stored for Nothing {
+    async fn read(&self, _: &AppId, _: &File) -> Result<FileStream, Interrupted> {
+        Err(Interrupted("there is nothing".into()))
+    }
+}
+
+/// Gives out the bytes of stored files.
+#[async_trait]
+pub trait Stored: Send + Sync {
+    /// The bytes of a file of an app, from their beginning.
+    ///
+    /// # Errors
+    /// They are not there (any more), or cannot be read now.
+    async fn read(&self, app: &AppId, file: &File) -> Result<FileStream, Interrupted>;
 }
 
 impl Carried {

@@ -40,6 +40,9 @@ pub enum Delivery {
 /// What an agent system tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Signals {
+    /// That it accepted, by its answer to the Open. Without it the first thing it tells is the sign: an answer of success may
+    /// mean no more than that somebody will read it.
+    pub accepts: bool,
     /// That an agent joined. Without it a transfer is Talking as soon as it was accepted.
     pub joined: bool,
     /// A place in the queue.

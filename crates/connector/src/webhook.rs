@@ -17,7 +17,8 @@ use crate::files::Incoming;
 pub struct Unverified {
     /// The method.
     pub method: Method,
-    /// What follows the integration's own part of the path, without a leading slash, still percent-encoded.
+    /// What follows the integration's own part of the path, its secret part included, without a leading slash, still
+    /// percent-encoded.
     pub path: String,
     /// The query, still percent-encoded.
     pub query: String,
@@ -27,6 +28,8 @@ pub struct Unverified {
     pub body: Bytes,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
+    /// It came to the integration's own address, whose secret part only the vendor's side knows.
+    pub secret_part: bool,
 }
 
 /// How a request was proven.

@@ -35,6 +35,7 @@ pub use conversation::entry::{Body, Entry, Role, Speaker};
 pub use conversation::file::File;
 pub use conversation::input::Input;
 pub use conversation::participant::Participant;
+pub use conversation::profile::Profile;
 pub use conversation::state::{Owner, State};
 pub use conversation::step::{Step, step};
 pub use id::{

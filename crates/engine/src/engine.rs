@@ -136,6 +136,7 @@ impl Engine {
         inner.clone().watch(Inner::look_through);
         inner.clone().watch(Inner::flush_marks);
         inner.clone().watch(Inner::retire);
+        inner.clone().watch(Inner::listen_for_all);
         inner.clone().watch(|inner| async move { inner.every(SWEEP, Inner::forget_idle).await });
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });

@@ -8,6 +8,7 @@ use interline_connector::channel::{
     ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
 };
 use interline_connector::{FileRefused, Files};
+use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::Stage;
 use interline_core::{
@@ -122,7 +123,8 @@ impl Host for Engine {
         let (store, now) = (&self.inner.store, self.now_ms());
         let row =
             store.customer(app.as_str(), channel.as_str(), address, now, "{}").await.map_err(Lost::from)?;
-        Ok(Customer { id: CustomerId::new(row.id), channel: channel.clone(), address: address.to_owned() })
+        let (id, channel, address) = (CustomerId::new(row.id), channel.clone(), address.to_owned());
+        Ok(Customer { id, channel, address, profile: Profile::default() })
     }
 
     async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable> {

@@ -27,6 +27,7 @@
 //! | `clock.rs` | every wait and every "now" |
 //! | `stop.rs` | finishing work in hand |
 
+mod address;
 mod apps;
 mod asides;
 mod clock;
@@ -39,6 +40,7 @@ mod hints;
 mod host;
 mod ingress;
 mod keys;
+mod listeners;
 mod live;
 mod marks;
 pub mod observe;

@@ -17,12 +17,12 @@ use interline_core::conversation::input::{AgentEvent, DeliveryResult};
 use interline_core::transfer::Reason;
 use interline_core::{Entry, File, Input, ParticipantNo, Seq, Time};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::Instrument as _;
 
 use crate::apps::Runtime;
 use crate::dispatch::call::caught;
-use crate::dispatch::{brief, once};
+use crate::dispatch::once;
 use crate::engine::Inner;
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Row, Slot};
@@ -101,13 +101,18 @@ impl Inner {
         }
         let (inner, slot) = (self.clone(), slot.clone());
         let fruitful = AtomicBool::new(false);
-        let session = Session { inner, slot, no, agent, wake, fruitful };
+        let mut session = Session { inner, slot, no, agent, wake, fruitful };
         match session.begin().await {
             Ok(true) => {
                 let stop = self.stop.clone();
                 self.tasks.spawn(async move {
                     // A stop drops the session where it stands; the next start takes it up.
-                    stop.run_until_cancelled(session.run()).await;
+                    let run = async {
+                        while let Some(agent) = session.run().await {
+                            session.agent = agent;
+                        }
+                    };
+                    stop.run_until_cancelled(run).await;
                     session.forget();
                 });
                 Ok(())
@@ -162,16 +167,24 @@ impl Session {
         Ok(true)
     }
 
-    async fn run(&self) {
+    /// Runs it to its end; or until its integration was changed: then it goes on under the new settings.
+    async fn run(&self) -> Option<Arc<dyn AgentSystem>> {
+        let mut changes = self.inner.apps.changes();
         let mut pause = FIRST_PAUSE;
         // Since when nothing came of it.
         let mut failing: Option<Time> = None;
         loop {
-            let end = self.run_once().await;
+            let end = tokio::select! {
+                end = self.run_once() => end,
+                agent = self.replaced(&mut changes) => return Some(agent),
+            };
             match self.row().await {
                 Ok(Some(row)) if !row.row.done && row.about.participant.to.is_none() => {}
                 // Its part is over; nothing more will be delivered.
-                Ok(_) => return self.over().await,
+                Ok(_) => {
+                    self.over().await;
+                    return None;
+                }
                 Err(_) => {}
             }
             let why = match end {
@@ -191,7 +204,24 @@ impl Session {
                     why
                 }
             };
-            return self.insist(|| self.lost(&why)).await;
+            self.insist(|| self.lost(&why)).await;
+            return None;
+        }
+    }
+
+    /// Resolves when other settings are in force for the integration.
+    async fn replaced(&self, changes: &mut watch::Receiver<u64>) -> Arc<dyn AgentSystem> {
+        loop {
+            changes.mark_unchanged();
+            let integration = self.row().await.ok().flatten().map(|row| row.about.participant.integration);
+            let runtime = self.inner.apps.get(&self.slot.key.app);
+            let agent = integration.and_then(|name| runtime?.agents.get(&name).cloned());
+            if let Some(agent) = agent.filter(|agent| !Arc::ptr_eq(agent, &self.agent)) {
+                return agent;
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
     }
 
@@ -324,12 +354,11 @@ impl Line<'_> {
         if row.row.done {
             return Ok(Found::Over);
         }
-        let (entry, conversation) =
-            match (inner.next_entry(slot, guard.as_ref(), &row).await?, guard.as_ref()) {
-                (Some((entry, true)), Some(live)) => (entry, brief(live)),
-                (None, _) if row.about.participant.to.is_some() => return Ok(Found::Over),
-                (Some(_) | None, _) => return Ok(Found::Wait(LOOK)),
-            };
+        let entry = match inner.next_entry(slot, guard.as_ref(), &row).await? {
+            Some((entry, true)) => entry,
+            None if row.about.participant.to.is_some() => return Ok(Found::Over),
+            Some(_) | None => return Ok(Found::Wait(LOOK)),
+        };
         if let Some(until) = row.about.waiting.as_ref().map(|waiting| waiting.until) {
             let left = until.saturating_sub(inner.now().0);
             if left > 0 {
@@ -338,7 +367,8 @@ impl Line<'_> {
             }
         }
         let takes = agent.manifest().takes.files;
-        let item = inner.item(slot, &row, entry.clone(), conversation, takes).await?;
+        let Some(live) = guard.as_ref() else { return Ok(Found::Over) };
+        let item = inner.item(slot, &row, entry.clone(), live, takes).await?;
         if once(agent.as_ref(), &entry) && self.noted != Some(entry.seq) {
             let key = format!("{RUNNING} {no}#{}", entry.seq);
             if row.row.attempt_key.as_ref() == Some(&key) {

@@ -6,10 +6,12 @@ use interline_connector::webhook::{History, HistoryQuery};
 use interline_connector::{AgentSystem, Answer, Heard, Incoming, Rejected, Unverified};
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::input::AgentEvent;
+use interline_core::conversation::profile::Profile;
 use interline_core::conversation::request_id::RequestId;
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, ConversationId, CustomerId, File, Input, IntegrationName, ParticipantNo};
 
+use crate::address;
 use crate::apps::Runtime;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, InboxKey, Trouble};
@@ -29,11 +31,45 @@ impl Engine {
         answer
     }
 
+    /// A call to the own address of one integration: `{app}/{integration}/{secret part}/…`, where `request.path` begins
+    /// with the secret part. A wrong one is answered as if there was no such integration.
+    pub async fn receive_at(
+        &self,
+        app: &AppId,
+        integration: &IntegrationName,
+        mut request: Unverified,
+    ) -> Answer {
+        let (secret, rest) = request.path.split_once('/').unwrap_or((&request.path, ""));
+        let is_theirs = address::is_theirs(self.inner.store.seal(), app, integration, secret);
+        request.path = rest.to_owned();
+        request.secret_part = is_theirs;
+        let runtime = self.inner.apps.get(app).filter(|_| is_theirs);
+        let agent = runtime.as_ref().and_then(|runtime| runtime.agents.get(integration));
+        let (Some(runtime), Some(agent)) = (&runtime, agent) else {
+            observe::webhook_answered("unknown", 404);
+            return Answer::error(404, "there is no such integration");
+        };
+        let answer = self.hear_proven(runtime, agent.manifest().id, [(integration, agent)], &request).await;
+        observe::webhook_answered(agent.manifest().id, answer.status);
+        answer
+    }
+
     async fn prove_and_hear(&self, app: &AppId, connector: &str, request: &Unverified) -> Answer {
         let Some(runtime) = self.inner.apps.get(app) else {
             return Answer::error(404, "there is no such bot");
         };
         let asked = runtime.agents.iter().filter(|(_, agent)| agent.manifest().id == connector);
+        self.hear_proven(&runtime, connector, asked, request).await
+    }
+
+    async fn hear_proven<'a>(
+        &self,
+        runtime: &Arc<Runtime>,
+        connector: &str,
+        asked: impl IntoIterator<Item = (&'a IntegrationName, &'a Arc<dyn AgentSystem>)>,
+        request: &Unverified,
+    ) -> Answer {
+        let app = &runtime.app.id;
         let mut rejected: Option<Rejected> = None;
         // Several integrations may share a path; each tries its own secret.
         let mut proven: Vec<Named> = Vec::new();
@@ -206,7 +242,12 @@ impl Inner {
         if self.store.customer_by_id(app.as_str(), id.as_str()).await?.is_none() {
             return Ok(none);
         }
-        let customer = Customer { id, channel: IntegrationName::from(""), address: String::new() };
+        let customer = Customer {
+            id,
+            channel: IntegrationName::from(""),
+            address: String::new(),
+            profile: Profile::default(),
+        };
         let page = self.page(app, &customer, query.skip, None, query.limit, MOST).await?;
         let lines = page.lines.into_iter().map(|line| (line.conversation, line.entry)).collect();
         Ok(History { lines, total: page.total, more: page.more })

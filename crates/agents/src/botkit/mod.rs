@@ -47,7 +47,7 @@ static MANIFEST: Manifest = Manifest {
     id: "botkit",
     title: "Custom (BotKit)",
     delivery: Delivery::Push,
-    signals: Signals { joined: false, queued: false },
+    signals: Signals { accepts: true, joined: false, queued: false },
     takes: Takes {
         typing: false,
         receipts: false,
@@ -157,15 +157,13 @@ impl Integration {
         acknowledged: Acknowledged,
         lane: String,
     ) -> Result<Reply, Failure> {
-        let request = Request {
-            url: self.event_url(event)?,
-            headers: self.headers()?,
-            body,
-            deadline: Duration::from_millis(self.settings.answer_timeout_ms),
-            acknowledged,
-            lane,
-        };
-        self.env.http.post(request).await
+        let request = Request::post(self.event_url(event)?)
+            .headers(self.headers()?)
+            .json_bytes(body)
+            .deadline(Duration::from_millis(self.settings.answer_timeout_ms))
+            .acknowledged(acknowledged)
+            .lane(lane);
+        self.env.http.send(request).await
     }
 
     /// `{url}/sdk/bots/{app}/{event}`, without doubled slashes.

@@ -252,6 +252,7 @@ impl Host for FakeHost {
             id: format!("cus_{address}").as_str().into(),
             channel: channel.clone(),
             address: address.to_owned(),
+            profile: Default::default(),
         })
     }
 

@@ -3,6 +3,8 @@
 //! Each move is a method; each writes what the customer, the agent system and the timeline are to know of it. How
 //! long a stage may last is decided in `transfer/deadline.rs`.
 
+use std::collections::BTreeMap;
+
 use super::classify::{Call, Meaning, classify};
 use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
 use super::input::{AgentEvent, Scope};
@@ -41,7 +43,11 @@ impl Work<'_> {
             self.return_to_bot(node, outcome, None, from, false, Vec::new());
             return;
         }
+        let (skills, data) = (settings.skills.clone(), settings.data.clone());
         self.begin_transfer(Some(node.clone()), ladder);
+        if let Some(transfer) = self.state.transfer.as_mut() {
+            (transfer.skills, transfer.data) = (skills, data);
+        }
         self.earlier_lines_decided();
     }
 
@@ -82,6 +88,8 @@ impl Work<'_> {
             position: None,
             closing: None,
             for_bot: Vec::new(),
+            skills: Vec::new(),
+            data: BTreeMap::new(),
         });
         self.write(Speaker::System, Role::Agent, Body::Open);
         self.enter(Stage::Requested);

@@ -10,6 +10,7 @@ pub mod hold;
 pub mod input;
 mod operator;
 pub mod participant;
+pub mod profile;
 pub mod request_id;
 pub mod state;
 pub mod step;

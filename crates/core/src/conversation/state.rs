@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::Held;
 use super::participant::Participant;
+use super::profile::Profile;
 use crate::transfer::Transfer;
 use crate::{AppId, ConversationId, CustomerId, Epoch, IntegrationName, Seq, Time, TransferNo};
 
@@ -47,6 +48,9 @@ pub struct Customer {
     pub channel: IntegrationName,
     /// The person's address on that channel (web: the identity in the login).
     pub address: String,
+    /// What the channel knew of the person when the conversation began.
+    #[serde(default, skip_serializing_if = "Profile::is_empty")]
+    pub profile: Profile,
 }
 
 /// A conversation's state.

@@ -123,6 +123,10 @@ pub struct AgentTransfer {
     pub target: Option<Target>,
     /// Where else, one after the other, when that fails.
     pub fallback: Vec<Target>,
+    /// Skills that the agent should have, in the words of the agent system.
+    pub skills: Vec<String>,
+    /// Custom data for the agent system, by name, beside what is known of the customer.
+    pub data: BTreeMap<String, String>,
     /// What happens when all of it failed.
     pub on_failure: OnFailure,
     /// Run when the human part is over; else the flow's `returned`.

@@ -79,7 +79,12 @@ impl Scene {
     /// A conversation of `cast` at `place`; none when it never stands there.
     pub(super) fn at(place: Place, cast: &Cast) -> Option<Self> {
         let app = app(cast);
-        let customer = Customer { id: "cus_1".into(), channel: "web".into(), address: "ann".into() };
+        let customer = Customer {
+            id: "cus_1".into(),
+            channel: "web".into(),
+            address: "ann".into(),
+            profile: Default::default(),
+        };
         let state = State::new(app.id.clone(), "cnv_1".into(), customer);
         let mut scene = Self { app, state, log: Vec::new(), now: Time(0) };
         scene.does(&Input::Connected);

@@ -13,6 +13,8 @@ pub mod deadline;
 pub mod reason;
 pub mod target;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use reason::{Failure, Outcome, Reason};
@@ -75,6 +77,12 @@ pub struct Transfer {
     pub closing: Option<Ending>,
     /// What the customer said while Closing: the entries that held it, for the bot. At most [`crate::conversation::hold::MAX_HELD`].
     pub for_bot: Vec<ForBot>,
+    /// The skills that the agent should have, as the node names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skills: Vec<String>,
+    /// Custom data of the node for the agent system, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, String>,
 }
 
 /// The rung in use.

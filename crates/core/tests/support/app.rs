@@ -86,7 +86,14 @@ fn transfer() -> impl Strategy<Value = Node> {
     )
         .prop_map(|(message, target, fallback, said, go_to, returned)| {
             let on_failure = OnFailure { message: said, go_to };
-            Node::AgentTransfer(AgentTransfer { message, target, fallback, on_failure, returned })
+            Node::AgentTransfer(AgentTransfer {
+                message,
+                target,
+                fallback,
+                on_failure,
+                returned,
+                ..AgentTransfer::default()
+            })
         })
 }
 

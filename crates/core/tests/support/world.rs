@@ -54,7 +54,12 @@ pub struct World {
 }
 
 pub fn new_state(app: &App) -> State {
-    let customer = Customer { id: "cus_1".into(), channel: CHANNEL.into(), address: "ann".into() };
+    let customer = Customer {
+        id: "cus_1".into(),
+        channel: CHANNEL.into(),
+        address: "ann".into(),
+        profile: Default::default(),
+    };
     State::new(app.id.clone(), "cnv_1".into(), customer)
 }
 

@@ -7,6 +7,7 @@ use interline_connector::Http;
 use interline_core::{AppId, IntegrationName};
 use interline_store::{PutApp, Store};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use url::Url;
 
 use super::build::{Site, build};
@@ -81,6 +82,8 @@ pub struct Apps {
     /// This process has a virus scanner: apps may ask for it.
     has_scanner: bool,
     served: RwLock<HashMap<AppId, Arc<Runtime>>>,
+    /// Raised with every change of `served`.
+    changes: watch::Sender<u64>,
     /// One change at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -150,7 +153,8 @@ impl Apps {
 
     fn new(store: Store, site: Option<(Http, Url)>, served: HashMap<AppId, Arc<Runtime>>) -> Self {
         let changing = tokio::sync::Mutex::default();
-        Self { store, site, has_scanner: false, served: RwLock::new(served), changing }
+        let changes = watch::Sender::new(0);
+        Self { store, site, has_scanner: false, served: RwLock::new(served), changes, changing }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -173,6 +177,12 @@ impl Apps {
     fn serve(&self, runtime: Runtime) {
         let id = runtime.app.id.clone();
         self.served.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(runtime));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells when an app was changed, or came.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn build(
@@ -185,8 +195,9 @@ impl Apps {
         let Some((http, public_url)) = &self.site else {
             return Err(vec![Invalid::at("", "this process serves no documents")]);
         };
-        let has_scanner = self.has_scanner;
-        build(draft, &Site { http, public_url, origin, has_scanner, current }, version)
+        let running = self.get(&AppId::from(draft.document.app.id.as_str()));
+        let (seal, has_scanner, running) = (self.store.seal(), self.has_scanner, running.as_deref());
+        build(draft, &Site { http, public_url, seal, origin, has_scanner, current, running }, version)
     }
 
     /// Checks what `edit` makes of the app's draft, without putting it in force.

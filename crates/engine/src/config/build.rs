@@ -8,6 +8,7 @@ use interline_connector::agent::{Connector, Env};
 use interline_connector::channel::ChannelApp;
 use interline_connector::{AgentSystem, Credential, Http, formats};
 use interline_core::{App, AppId, IntegrationName};
+use interline_store::Sealer;
 use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use super::apps::{Draft, Origin};
 use super::document::{Document, Integration, Scope, discreet};
 use super::{Invalid, Retired};
+use crate::address;
 use crate::apps::Runtime;
 
 /// Names stand in paths and on wires.
@@ -32,11 +34,14 @@ type Agents = BTreeMap<IntegrationName, Arc<dyn AgentSystem>>;
 pub(super) struct Site<'a> {
     pub http: &'a Http,
     pub public_url: &'a Url,
+    pub seal: &'a Sealer,
     pub origin: Origin,
     /// This process has a virus scanner.
     pub has_scanner: bool,
     /// What is in force: settings that do not change are not judged again.
     pub current: Option<&'a Document>,
+    /// What runs: an integration that does not change is not built anew, so that its sessions and streams go on.
+    pub running: Option<&'a Runtime>,
 }
 
 /// Makes the app ready to run.
@@ -54,6 +59,8 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
         name: name.clone(),
         public_url: site.public_url.clone(),
         http: site.http.clone(),
+        webhook: address::of(site.seal, site.public_url, &id, name)
+            .unwrap_or_else(|| site.public_url.clone()),
         credentials: Arc::new(with_scope(document, Scope::Botkit)),
     };
     let mut agents = agents(document, site, &env, &mut faults);
@@ -234,7 +241,11 @@ fn agents(
         };
         let unchanged = site.current.and_then(|current| current.agents.get(name)) == Some(integration);
         judge_addresses(&at, &integration.settings, site, unchanged, faults);
-        match connector.build(settings(integration), env(name)) {
+        let built = match running(document, site, name, integration) {
+            Some(agent) => Ok(agent),
+            None => connector.build(settings(integration), env(name)),
+        };
+        match built {
             Ok(agent) => {
                 agents.insert(name.clone(), agent);
             }
@@ -242,6 +253,18 @@ fn agents(
         }
     }
     agents
+}
+
+/// An integration that runs just so.
+fn running(
+    document: &Document,
+    site: &Site<'_>,
+    name: &IntegrationName,
+    integration: &Integration,
+) -> Option<Arc<dyn AgentSystem>> {
+    let was = &site.running?.configured.as_ref()?.document;
+    let same = was.agents.get(name) == Some(integration) && was.credentials == document.credentials;
+    site.running?.agents.get(name).filter(|_| same).cloned()
 }
 
 /// What a file of the operator names may be reached, private or not. What comes by the API may not be private, unless

@@ -4,16 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use interline_connector::agent::Brief;
+use interline_connector::digest::digest;
 use interline_connector::manifest::TakesFiles;
-use interline_connector::{AgentSystem, Carried, Cause, Done, Failure, Item};
+use interline_connector::{AgentSystem, Carried, Cause, Context, Done, Failure, Item};
 use interline_core::transfer::Reason;
-use interline_core::{AppId, Body, Entry, ParticipantNo};
+use interline_core::{AppId, Body, Entry, ParticipantNo, State};
 
-use super::{once, read_entry};
+use super::{brief, once, read_entry};
 use crate::engine::Inner;
 use crate::ingress::{Trouble, to_i64};
-use crate::live::{Row, Slot};
+use crate::live::{Live, Row, Slot};
 
 /// So many entries before a transfer travel along as its context.
 const CONTEXT: i64 = 400;
@@ -27,9 +27,10 @@ impl Inner {
         slot: &Slot,
         row: &Row,
         entry: Arc<Entry>,
-        conversation: Brief,
+        live: &Live,
         takes: Option<TakesFiles>,
     ) -> Result<Item, Trouble> {
+        let conversation = brief(live);
         let mut before = Vec::new();
         if matches!(entry.body, Body::Open) {
             let (app, id) = (slot.key.app.as_str(), slot.key.conversation.as_str());
@@ -44,9 +45,10 @@ impl Inner {
         let opens = matches!(entry.body, Body::Open);
         let transcript =
             if opens { self.transcript_url(&slot.key.app, &slot.key.conversation, no) } else { None };
+        let context = if opens { context(&live.state, &before) } else { Context::default() };
         let participant = row.about.participant.clone();
         let files = self.carried(&slot.key.app, &entry, no, takes);
-        Ok(Item { entry: (*entry).clone(), participant, conversation, before, files, transcript })
+        Ok(Item { entry: (*entry).clone(), participant, conversation, before, files, transcript, context })
     }
 
     /// The files of an entry, with links for this participant.
@@ -61,7 +63,8 @@ impl Inner {
         let carried = named.iter().filter_map(|file| {
             let (page, fetch) = (self.file_page(app, &file.id, no)?, self.file_fetch(app, &file.id)?);
             let fits = takes.is_some_and(|takes| takes.takes(file));
-            Some(Carried { file: file.clone(), page, fetch, fits })
+            let source = self.files.source.clone();
+            Some(Carried { file: file.clone(), page, fetch, fits, source })
         });
         carried.collect()
     }
@@ -100,6 +103,17 @@ impl Inner {
         }
         result
     }
+}
+
+/// What travels along with an Open. What the flow's node says overrides what the channel knows.
+fn context(state: &State, before: &[Entry]) -> Context {
+    let mut data = state.customer.profile.data.clone();
+    let mut skills = Vec::new();
+    if let Some(transfer) = &state.transfer {
+        data.extend(transfer.data.clone());
+        skills.clone_from(&transfer.skills);
+    }
+    Context { skills, data, summary: digest(before) }
 }
 
 fn panicked() -> Cause {

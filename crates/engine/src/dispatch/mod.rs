@@ -176,15 +176,17 @@ impl Inner {
             self.caught_up(runtime, slot, guard, &row).await?;
             return Ok(Found::Nothing);
         };
-        let (Some(live), true) = (guard.as_ref(), ready) else { return Ok(Found::Nothing) };
-        let conversation = brief(live);
+        if !ready {
+            return Ok(Found::Nothing);
+        }
         if row.about.waiting.as_ref().is_some_and(|waiting| waiting.until > self.now().0) {
             let told = self.wait(runtime, slot, guard, &row, entry.seq).await?;
             return Ok(if told { Found::Again } else { Found::Nothing });
         }
         // Read before the attempt is noted: what fails here was not attempted.
         let takes = agent.as_ref().and_then(|agent| agent.manifest().takes.files);
-        let item = self.item(slot, &row, entry.clone(), conversation, takes).await?;
+        let Some(live) = guard.as_ref() else { return Ok(Found::Nothing) };
+        let item = self.item(slot, &row, entry.clone(), live, takes).await?;
         let unknown = match &agent {
             Some(agent) => self.mark_attempt(runtime, slot, guard, agent.as_ref(), &row, &entry).await?,
             None => false,

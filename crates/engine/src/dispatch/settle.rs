@@ -141,7 +141,9 @@ impl Settled {
         let (participant, seq, now) = (row.about.participant.no, entry.seq, inner.now());
         match result {
             Ok(done) => {
-                let opened = matches!(entry.body, Body::Open).then_some(Input::Delivery {
+                // Where an answer of success means little, the first thing that the vendor tells is the sign.
+                let accepts = agent.is_some_and(|agent| agent.manifest().signals.accepts);
+                let opened = (accepts && matches!(entry.body, Body::Open)).then_some(Input::Delivery {
                     participant,
                     seq,
                     result: DeliveryResult::Accepted,

@@ -20,6 +20,7 @@ mod upload;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use interline_connector::files::Source;
 use interline_connector::{FileRefused, Http};
 use interline_core::{AppId, CustomerId, File, FileId};
 use interline_files::blobs::Blobs;
@@ -48,6 +49,8 @@ pub struct Storage {
 /// What the engine keeps of files in memory.
 pub(crate) struct Desk {
     pub storage: Storage,
+    /// For connectors that send the bytes themselves.
+    pub source: Source,
     /// Uploads with bytes, by customer: they count against what a customer may have waiting.
     begun: Mutex<HashMap<(AppId, CustomerId), HashSet<Uuid>>>,
     /// One at a time finishes an upload.
@@ -62,6 +65,7 @@ const WAITING: usize = 30;
 impl Desk {
     pub fn new(storage: Storage) -> Self {
         Self {
+            source: Source(Arc::new(read::Shelf(storage.blobs.clone()))),
             storage,
             begun: Mutex::default(),
             finishing: Mutex::default(),

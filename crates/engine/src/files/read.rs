@@ -1,7 +1,10 @@
 //! Files are given out: to people by a link that counts, to machines by one that does not, to operators by the API.
 
+use async_trait::async_trait;
 use interline_connector::FileStream;
+use interline_connector::files::{Interrupted, Stored};
 use interline_core::{AppId, ConversationId, File, FileId, Time};
+use interline_files::blobs::Blobs;
 use interline_store::{Access, FileRow, FileShare, Redeemed};
 
 use super::{blob_key, read_row};
@@ -9,6 +12,20 @@ use crate::engine::{Engine, Inner};
 use crate::ingress::Trouble;
 use crate::observe;
 use crate::transcript::Closed;
+
+/// The stored files, as connectors see them.
+pub(super) struct Shelf(pub Blobs);
+
+#[async_trait]
+impl Stored for Shelf {
+    async fn read(&self, app: &AppId, file: &File) -> Result<FileStream, Interrupted> {
+        match self.0.open(&blob_key(app, &file.id)).await {
+            Ok(Some((_, bytes))) => Ok(bytes),
+            Ok(None) => Err(Interrupted("the bytes are missing".into())),
+            Err(error) => Err(Interrupted(error.to_string())),
+        }
+    }
+}
 
 /// A file behind a person's link.
 #[derive(Debug, Clone)]

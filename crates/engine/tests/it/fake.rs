@@ -73,7 +73,7 @@ pub fn manifest(id: &'static str) -> Manifest {
         id,
         title: "Fake",
         delivery: Delivery::Push,
-        signals: Signals { joined: false, queued: false },
+        signals: Signals { accepts: true, joined: false, queued: false },
         takes: Takes { typing: true, receipts: true, files: None },
         dedupe: Dedupe::ByKey,
         acknowledged: Acknowledged::Answer,

@@ -17,7 +17,7 @@ use crate::fake::{Act, Fake, callback, cause, event, manifest, said};
 use crate::world::{each, until};
 
 fn joining() -> Arc<Fake> {
-    let signals = Signals { joined: true, queued: true };
+    let signals = Signals { accepts: true, joined: true, queued: true };
     let describe = AgentSystem { tells_joined: true, ..AgentSystem::default() };
     Fake::with(Manifest { signals, ..manifest("fake") }, describe)
 }

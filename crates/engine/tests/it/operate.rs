@@ -19,7 +19,7 @@ use crate::world::{Node, each, until};
 pub const END: OperatorAct = OperatorAct::Ends(Scope::AgentChat);
 
 fn joining() -> Arc<Fake> {
-    let signals = Signals { joined: true, queued: true };
+    let signals = Signals { accepts: true, joined: true, queued: true };
     let describe = AgentSystem { tells_joined: true, ..AgentSystem::default() };
     Fake::with(Manifest { signals, ..manifest("fake") }, describe)
 }

@@ -140,6 +140,7 @@ impl Shop {
             headers,
             body: bytes::Bytes::from_static(b"{}"),
             now_ms: now_ms(),
+            secret_part: false,
         };
         let (engine, app) = (node.engine.clone(), node.app.clone());
         node.on(async move { engine.receive(&app, "botkit", &request).await }).await
@@ -169,7 +170,8 @@ async fn called(
         return http::StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let query = query.unwrap_or_default();
-    let request = Unverified { method, path: call, query, headers, body, now_ms: now_ms() };
+    let request =
+        Unverified { method, path: call, query, headers, body, now_ms: now_ms(), secret_part: false };
     let answered =
         runtime.spawn(async move { engine.receive(&AppId::from(app.as_str()), "botkit", &request).await });
     let Ok(answer) = answered.await else { return http::StatusCode::BAD_GATEWAY.into_response() };

@@ -32,7 +32,7 @@ async fn until(changes: &mut Receiver<Change>, what: &str, is: impl Fn(&Change) 
 #[test]
 fn each_stage_is_told() {
     each("watch_stages", async |world| {
-        let signals = Signals { joined: true, queued: true };
+        let signals = Signals { accepts: true, joined: true, queued: true };
         let desk = Fake::with(
             Manifest { signals, ..manifest("fake") },
             AgentSystem { tells_joined: true, ..AgentSystem::default() },

@@ -362,6 +362,7 @@ impl Node {
             headers: http::HeaderMap::new(),
             body: bytes::Bytes::from(body.to_string()),
             now_ms: 0,
+            secret_part: false,
         };
         self.on(async move { engine.receive(&app, &connector, &request).await }).await
     }

@@ -30,7 +30,15 @@ fn request(method: Method, path: &str, body: impl Into<Bytes>) -> Unverified {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut headers = HeaderMap::new();
     headers.insert("auth", good_token().parse().expect("a header"));
-    Unverified { method, path: path.into(), query: query.into(), headers, body: body.into(), now_ms: NOW }
+    Unverified {
+        method,
+        path: path.into(),
+        query: query.into(),
+        headers,
+        body: body.into(),
+        now_ms: NOW,
+        secret_part: false,
+    }
 }
 
 pub(super) fn post(call: &str, body: &Value) -> Result<Received, Rejected> {

@@ -1,6 +1,7 @@
 //! Files: out to BotKit and the agent's desk, and in from there.
 
 use interline_connector::Carried;
+use interline_connector::files::Source;
 use interline_core::File;
 
 use super::*;
@@ -19,7 +20,7 @@ fn carried(n: usize, name: &str, bytes: u64, fetch: &str) -> Carried {
         warning: None,
     };
     let page = format!("https://chat.example.com/f/page-{n}").parse().expect("a URL");
-    Carried { file, page, fetch: fetch.parse().expect("a URL"), fits: true }
+    Carried { file, page, fetch: fetch.parse().expect("a URL"), fits: true, source: Source::default() }
 }
 
 fn with_files(mut item: Item, files: Vec<Carried>) -> Item {

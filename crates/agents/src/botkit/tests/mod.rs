@@ -172,6 +172,7 @@ async fn called(
         headers: headers.clone(),
         body: body.clone(),
         now_ms: now_ms(),
+        secret_part: false,
     };
     let answer = platform.answer(&request);
     let status = answer.status;
@@ -255,6 +256,7 @@ fn agent(
         name: "desk".into(),
         public_url: public.parse().expect("a URL"),
         http: Http::new(guard).expect("a client"),
+        webhook: public.parse().expect("a URL"),
         credentials: Arc::new(BTreeMap::from([("main".to_owned(), credential)])),
     };
     BotKit.build(all, env)
@@ -293,12 +295,14 @@ fn item(seq: u64, by: Speaker, to: Role, body: Body) -> Item {
                 id: CUSTOMER.into(),
                 channel: "web".into(),
                 address: "ann+tickets@example.com".into(),
+                profile: Default::default(),
             },
             owner: Owner::Bot,
         },
         before: Vec::new(),
         files: Vec::new(),
         transcript: None,
+        context: Default::default(),
     }
 }
 

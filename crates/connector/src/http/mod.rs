@@ -1,15 +1,23 @@
 //! The way out: HTTP with a deadline, the address guard, and failures that say whether anything was sent.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `request.rs` | what is asked |
+//! | `reply.rs` | what came back, and what a status means by itself |
+//! | `stream.rs` | answers that do not end: server-sent events |
+//! | `socket.rs` | web sockets |
+
+mod reply;
+mod request;
+mod socket;
+mod stream;
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::http::{HeaderMap, StatusCode, header::RETRY_AFTER};
-use bytes::Bytes;
+use ::http::{HeaderMap, StatusCode};
 use futures_util::TryStreamExt as _;
-use http_body::{Body, Frame, SizeHint};
 use interline_core::transfer::reason::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::Instrument as _;
@@ -20,6 +28,11 @@ use crate::files::{FileStream, Interrupted};
 use crate::guard::{Guard, PublicOnly};
 use crate::manifest::Acknowledged;
 
+pub use reply::{Reply, of_status, retry_after};
+pub use request::{Part, Payload, Request};
+pub use socket::{Socket, SocketEnd};
+pub use stream::{Event, Events};
+
 /// A request counts as delivered so long after its last byte was handed over, where the manifest says
 /// [`Acknowledged::Sent`].
 const SENT_AFTER: Duration = Duration::from_secs(2);
@@ -27,53 +40,32 @@ const SENT_AFTER: Duration = Duration::from_secs(2);
 /// At most so many requests of one participant wait for an answer at a time.
 const OPEN_REQUESTS: usize = 8;
 
-/// Answers are read up to this size; what is longer is cut off and the connection dropped.
-const MAX_ANSWER: usize = 1024 * 1024;
-
 /// A file may be somewhere else so often.
 const REDIRECTS: usize = 3;
 
 /// The only way out for connectors. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
-    /// For hosts that the operator named.
-    trusted: reqwest::Client,
-    /// For everything else: names resolve to public addresses only.
-    public: reqwest::Client,
+    calls: Clients,
+    /// Answers that do not end take a connection of their own: over HTTP/2 a hundred of them would fill the one that all
+    /// calls to a host share.
+    streams: Clients,
     guard: Guard,
     open: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
 }
 
-/// A request.
-pub struct Request {
-    /// Where to.
-    pub url: Url,
-    /// Beside content type and length.
-    pub headers: HeaderMap,
-    /// JSON.
-    pub body: Bytes,
-    /// How long the answer may take, from now.
-    pub deadline: Duration,
-    /// When it counts as delivered.
-    pub acknowledged: Acknowledged,
-    /// Whose request it is: its participant's part of the key.
-    pub lane: String,
+#[derive(Clone)]
+struct Clients {
+    /// For hosts that the operator named.
+    trusted: reqwest::Client,
+    /// For everything else: names resolve to public addresses only.
+    public: reqwest::Client,
 }
 
-/// What came back.
-#[derive(Debug)]
-pub enum Reply {
-    /// An answer, of whatever status.
-    Answered {
-        /// The status.
-        status: StatusCode,
-        /// The headers.
-        headers: HeaderMap,
-        /// The body, up to 1 MiB.
-        body: Bytes,
-    },
-    /// No answer yet; it counts as delivered. The answer is still read and dropped.
-    Sent,
+impl Clients {
+    fn new(make: impl Fn() -> reqwest::ClientBuilder) -> Result<Self, reqwest::Error> {
+        Ok(Self { trusted: make().build()?, public: make().dns_resolver(Arc::new(PublicOnly)).build()? })
+    }
 }
 
 impl Http {
@@ -92,8 +84,8 @@ impl Http {
                 .user_agent(concat!("interline/", env!("CARGO_PKG_VERSION")))
         };
         Ok(Self {
-            trusted: base().build()?,
-            public: base().dns_resolver(Arc::new(PublicOnly)).build()?,
+            calls: Clients::new(base)?,
+            streams: Clients::new(|| base().http1_only())?,
             guard,
             open: Arc::default(),
         })
@@ -104,39 +96,35 @@ impl Http {
         &self.guard
     }
 
-    /// POSTs JSON.
+    /// Asks, and waits for the answer; or, where the manifest says so, until it is sent.
     ///
     /// # Errors
     /// `Retry` when nothing was sent, `Uncertain` when it may have arrived, `Refused` when the address is forbidden.
     /// An answer of any status is not an error here: the connector knows what it means ([`of_status`] helps).
-    pub async fn post(&self, request: Request) -> Result<Reply, Failure> {
+    pub async fn send(&self, request: Request) -> Result<Reply, Failure> {
         // Of the address only the host: a path may hold a token. No `traceparent` is sent: it is nobody else's business.
         let span = tracing::info_span!(
-            target: "interline_trace", "http.post", otel.kind = "client",
-            server.address = request.url.host_str(), http.response.status_code = tracing::field::Empty,
+            target: "interline_trace", "http.request", otel.kind = "client",
+            http.request.method = %request.method, server.address = request.url.host_str(),
+            http.response.status_code = tracing::field::Empty,
         );
-        let result = self.send(request).instrument(span.clone()).await;
+        let result = self.exchange(request).instrument(span.clone()).await;
         if let Ok(Reply::Answered { status, .. }) = &result {
             span.record("http.response.status_code", status.as_u16());
         }
         result
     }
 
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let Request { url, mut headers, body, deadline, acknowledged, lane } = request;
-        if let Err(forbidden) = self.guard.check(&url) {
-            return Err(Failure::Refused(Cause::new(Reason::Unconfigured, forbidden.to_string())));
-        }
-        let client = if self.guard.is_allowed(&url) { &self.trusted } else { &self.public };
-        let place = self.place(lane).await?;
-        headers.insert(::http::header::CONTENT_TYPE, ::http::HeaderValue::from_static("application/json"));
+    async fn exchange(&self, request: Request) -> Result<Reply, Failure> {
+        let (deadline, acknowledged) = (request.deadline, request.acknowledged);
+        let client = self.client(&self.calls, &request.url)?;
+        let place = self.place(request.lane.clone()).await?;
         let (sent, was_sent) = oneshot::channel();
-        let body = reqwest::Body::wrap(Watched { bytes: Some(body), sent: Some(sent) });
-        let call = client.post(url).headers(headers).timeout(deadline).body(body).send();
+        let call = request.prepare(client, Some(sent))?.timeout(deadline).send();
         let answer = tokio::spawn(async move {
             // Held until the answer is read, also when nobody waits for it any more.
-            let _place: OwnedSemaphorePermit = place;
-            read(call.await).await
+            let _place: Option<OwnedSemaphorePermit> = place;
+            reply::read(call.await).await
         });
         let sent = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let flag = sent.clone();
@@ -162,6 +150,22 @@ impl Http {
         }
     }
 
+    /// Asks for an answer that does not end. Its head must come within the request's deadline.
+    ///
+    /// # Errors
+    /// As [`Http::send`]; and what [`of_status`] makes of a status that is not a success.
+    pub async fn open(&self, request: Request) -> Result<FileStream, Failure> {
+        let client = self.client(&self.streams, &request.url)?;
+        let deadline = request.deadline;
+        let call = tokio::time::timeout(deadline, request.prepare(client, None)?.send());
+        let late = || Failure::Uncertain(Cause::new(Reason::Unreachable, "no answer in time"));
+        let answer = call.await.map_err(|_| late())?.map_err(|error| of_error(&error, true))?;
+        if !answer.status().is_success() {
+            return Err(of_status(answer.status(), answer.headers()));
+        }
+        Ok(Box::pin(answer.bytes_stream().map_err(|error| Interrupted(describe(&error)))))
+    }
+
     /// GETs a file as a stream. All of it may take `deadline`. Redirects are followed, each through the guard; `headers`
     /// stay with the first host.
     ///
@@ -175,8 +179,8 @@ impl Http {
     ) -> Result<FileStream, String> {
         let first = url.origin();
         for _ in 0..=REDIRECTS {
-            self.guard.check(&url).map_err(|forbidden| forbidden.to_string())?;
-            let client = if self.guard.is_allowed(&url) { &self.trusted } else { &self.public };
+            let client =
+                self.client(&self.calls, &url).map_err(|forbidden| forbidden.cause().code.clone())?;
             let headers = if url.origin() == first { headers.clone() } else { HeaderMap::new() };
             let answer = client.get(url.clone()).headers(headers).timeout(deadline).send().await;
             let answer = answer.map_err(|error| describe(&error))?;
@@ -198,13 +202,21 @@ impl Http {
     /// # Errors
     /// In words for the operator.
     pub async fn reach(&self, url: Url) -> Result<StatusCode, String> {
-        self.guard.check(&url).map_err(|forbidden| forbidden.to_string())?;
-        let client = if self.guard.is_allowed(&url) { &self.trusted } else { &self.public };
+        let client = self.client(&self.calls, &url).map_err(|forbidden| forbidden.cause().code.clone())?;
         let answer = client.get(url).timeout(Duration::from_secs(5)).send().await;
         answer.map(|answer| answer.status()).map_err(|error| describe(&error))
     }
 
-    async fn place(&self, lane: String) -> Result<OwnedSemaphorePermit, Failure> {
+    /// The client for an address that may be called.
+    fn client<'a>(&self, clients: &'a Clients, url: &Url) -> Result<&'a reqwest::Client, Failure> {
+        if let Err(forbidden) = self.guard.check(url) {
+            return Err(Failure::Refused(Cause::new(Reason::Unconfigured, forbidden.to_string())));
+        }
+        Ok(if self.guard.is_allowed(url) { &clients.trusted } else { &clients.public })
+    }
+
+    async fn place(&self, lane: Option<String>) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        let Some(lane) = lane else { return Ok(None) };
         let semaphore = {
             let Ok(mut open) = self.open.lock() else {
                 return Err(Failure::Bug(Cause::new(Reason::VendorError, "lanes poisoned")));
@@ -215,26 +227,9 @@ impl Http {
             }
             open.entry(lane).or_insert_with(|| Arc::new(Semaphore::new(OPEN_REQUESTS))).clone()
         };
-        semaphore
-            .acquire_owned()
-            .await
-            .map_err(|_| Failure::Bug(Cause::new(Reason::VendorError, "lane closed")))
+        let place = semaphore.acquire_owned().await;
+        place.map(Some).map_err(|_| Failure::Bug(Cause::new(Reason::VendorError, "lane closed")))
     }
-}
-
-async fn read(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Reply, reqwest::Error> {
-    let mut answer = answer?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut body = Vec::new();
-    while body.len() < MAX_ANSWER {
-        match answer.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            // The status says whether it worked; a body that stops half-way does not change that.
-            Err(_) => break,
-        }
-    }
-    Ok(Reply::Answered { status, headers, body: body.into() })
 }
 
 fn of_error(error: &reqwest::Error, sent: bool) -> Failure {
@@ -262,57 +257,4 @@ fn describe(error: &reqwest::Error) -> String {
         source = inner.source();
     }
     if deepest.is_empty() { kind.to_owned() } else { format!("{kind}: {deepest}") }
-}
-
-/// What a status that is not a success means by itself. Connectors with better knowledge decide before.
-pub fn of_status(status: StatusCode, headers: &HeaderMap) -> Failure {
-    let code = format!("HTTP {}", status.as_u16());
-    let after_ms = retry_after(headers);
-    match status.as_u16() {
-        401 | 403 => Failure::Unauthorized(Cause::new(Reason::Unauthorized, code)),
-        404 | 410 => Failure::Gone(Cause::new(Reason::AgentLost, code)),
-        429 => Failure::Retry { after_ms, cause: Cause::new(Reason::RateLimited, code) },
-        503 if after_ms.is_some() => {
-            Failure::Retry { after_ms, cause: Cause::new(Reason::VendorError, code) }
-        }
-        400..=499 => Failure::Refused(Cause::new(Reason::BadRequest, code)),
-        500..=599 => Failure::Uncertain(Cause::new(Reason::VendorError, code)),
-        _ => Failure::Bug(Cause::new(Reason::VendorError, code)),
-    }
-}
-
-/// `Retry-After` in seconds, as milliseconds, at most an hour. The date form is rare and read as absent.
-pub fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(seconds.min(3600) * 1000)
-}
-
-/// A body that tells when its last byte was handed over.
-struct Watched {
-    bytes: Option<Bytes>,
-    sent: Option<oneshot::Sender<()>>,
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let bytes = self.bytes.take();
-        if let Some(sent) = self.sent.take() {
-            let _ = sent.send(());
-        }
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
 }

@@ -1,0 +1,110 @@
+//! Answers that do not end: server-sent events (the HTML standard, "Server-sent events").
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use sse_stream::{Sse, SseStream};
+
+use crate::files::{FileStream, Interrupted};
+
+/// An event may take so many bytes. One that does not end in time is not an event.
+const LONGEST: usize = 1024 * 1024;
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// What to name in `Last-Event-ID` after a reconnect.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its data.
+    pub data: String,
+}
+
+/// A stream of events.
+pub struct Events {
+    events: std::pin::Pin<Box<dyn Stream<Item = Result<Sse, sse_stream::Error>> + Send>>,
+    idle: Duration,
+}
+
+impl Events {
+    /// Reads events. A stream that says nothing for `idle`, not even a comment, is dead.
+    pub fn new(bytes: FileStream, idle: Duration) -> Self {
+        Self { events: Box::pin(SseStream::from_bytes_stream(bounded(bytes))), idle }
+    }
+
+    /// The next event. None: the other side ended the stream. Safe to drop and call again.
+    ///
+    /// # Errors
+    /// It broke, it is dead, or what came is not a stream of events.
+    pub async fn next(&mut self) -> Result<Option<Event>, Interrupted> {
+        match tokio::time::timeout(self.idle, self.events.next()).await {
+            Err(_) => Err(Interrupted("nothing was heard for too long".into())),
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(Sse { id, event, data, .. }))) => {
+                Ok(Some(Event { id, name: event, data: data.unwrap_or_default() }))
+            }
+            Ok(Some(Err(error))) => Err(Interrupted(error.to_string())),
+        }
+    }
+}
+
+/// Breaks where an event grows too long: an empty line ends one.
+fn bounded(bytes: FileStream) -> FileStream {
+    let (mut since, mut last) = (0_usize, 0_u8);
+    let bounded = bytes.map(move |chunk| {
+        let chunk: Bytes = chunk?;
+        for byte in chunk.iter().filter(|byte| **byte != b'\r') {
+            since = if *byte == b'\n' && last == b'\n' { 0 } else { since + 1 };
+            last = *byte;
+        }
+        if since > LONGEST { Err(Interrupted("an event is too long".into())) } else { Ok(chunk) }
+    });
+    Box::pin(bounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn events(chunks: Vec<&'static [u8]>) -> Events {
+        let chunks = chunks.into_iter().map(|chunk| Ok(Bytes::from_static(chunk)));
+        Events::new(Box::pin(stream::iter(chunks)), Duration::from_secs(5))
+    }
+
+    #[tokio::test]
+    async fn events_come_in_any_pieces() {
+        let mut events = events(vec![
+            b"id: 1\nevent: A\nda",
+            b"ta: x\r\n\r\n",
+            b": hello\n\ndata: y\ndata: z\n\n",
+            b"data: half",
+        ]);
+        let first = Event { id: Some("1".into()), name: Some("A".into()), data: "x".into() };
+        assert_eq!(events.next().await, Ok(Some(first)));
+        let mut second = events.next().await.expect("an event").expect("an event");
+        if second == Event::default() {
+            // A comment may show as an event of nothing.
+            second = events.next().await.expect("an event").expect("an event");
+        }
+        assert_eq!(second.data, "y\nz");
+        // What the end cut off was not an event.
+        assert_eq!(events.next().await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn an_event_that_does_not_end_is_cut() {
+        let line: FileStream = Box::pin(stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 65_536]))));
+        let mut events = Events::new(line, Duration::from_secs(5));
+        assert!(events.next().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_the_end() {
+        let mut events = Events::new(Box::pin(stream::pending()), Duration::from_secs(90));
+        assert!(events.next().await.is_err());
+    }
+}
