@@ -24,6 +24,7 @@
 //! | `webhook.rs` | requests from outside, unproven and proven |
 //! | `credential.rs` | client id, secret, algorithm |
 //! | `secret.rs` | secrets in settings |
+//! | `simulator/` | what the stand-ins of all vendors share (feature `simulators`) |
 
 pub mod agent;
 pub mod channel;
@@ -37,6 +38,8 @@ pub mod http;
 pub mod manifest;
 pub mod pacer;
 pub mod secret;
+#[cfg(feature = "simulators")]
+pub mod simulator;
 pub mod tokens;
 pub mod webhook;
 

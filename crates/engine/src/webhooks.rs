@@ -10,6 +10,7 @@ use interline_core::conversation::profile::Profile;
 use interline_core::conversation::request_id::RequestId;
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, ConversationId, CustomerId, File, Input, IntegrationName, ParticipantNo};
+use url::Url;
 
 use crate::address;
 use crate::apps::Runtime;
@@ -52,6 +53,12 @@ impl Engine {
         let answer = self.hear_proven(runtime, agent.manifest().id, [(integration, agent)], &request).await;
         observe::webhook_answered(agent.manifest().id, answer.status);
         answer
+    }
+
+    /// The own address of an agent system. None: there is no such agent system.
+    pub fn webhook_of(&self, app: &AppId, integration: &IntegrationName) -> Option<Url> {
+        self.inner.apps.get(app)?.agents.get(integration)?;
+        address::of(self.inner.store.seal(), &self.inner.public_url, app, integration)
     }
 
     async fn prove_and_hear(&self, app: &AppId, connector: &str, request: &Unverified) -> Answer {

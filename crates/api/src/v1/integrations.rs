@@ -30,6 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list_integrations, create_integration))
         .routes(routes!(get_integration, replace_integration, patch_integration, delete_integration))
         .routes(routes!(test_integration))
+        .routes(routes!(show_webhook))
         .routes(routes!(make_default, unmake_default))
 }
 
@@ -291,6 +292,30 @@ async fn delete_integration(
     let Deleted { version, named_in, live } = deleted;
     told(&scope, &interline_engine::config::Changed { version, new: true });
     Ok(Versioned(StatusCode::OK, version, DeletedView { version, named_in, live }))
+}
+
+/// Where an agent system calls.
+#[derive(Serialize, ToSchema)]
+struct Webhook {
+    /// The address to enter at the vendor. Whoever knows it may call it.
+    url: String,
+}
+
+/// Show an agent system's webhook address
+///
+/// The address that its vendor calls, for systems that call: the set-up guide of each says where to enter it. It holds a
+/// secret part, and stays the same until the server's key is changed and the old one is removed.
+#[utoipa::path(get, path = "/apps/{app}/integrations/{name}/webhook", tag = "integrations",
+    security(("key" = ["admin"])),
+    responses((status = 200, description = "The address.", body = Webhook)))]
+async fn show_webhook(
+    State(api): State<Api>,
+    scope: Scope<Admin>,
+    In(Named { name }): In<Named>,
+) -> Result<Json<Webhook>, Problem> {
+    let name = IntegrationName::from(name.as_str());
+    let url = api.engine.webhook_of(&scope.app, &name).ok_or_else(Problem::not_found)?;
+    Ok(Json(Webhook { url: url.into() }))
 }
 
 /// What a connection test came to.

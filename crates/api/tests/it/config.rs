@@ -116,6 +116,37 @@ async fn a_connection_test_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn an_agent_system_has_an_address_of_its_own() {
+    let world = World::start("webhook").await;
+    let admin = world.admin().await;
+    let told = admin.get(&app("/integrations/desk/webhook")).await.is(200);
+    let path = told["url"].as_str().unwrap().split_once("/in/").unwrap().1;
+    let (before, secret) = path.rsplit_once('/').unwrap();
+    assert_eq!(before, format!("{A}/desk"));
+    assert!(secret.len() > 20, "{secret}");
+    // Whoever does not know the secret part finds nothing there; whoever does is heard by the connector.
+    let outside = world.without_key();
+    let found = async |path: String| {
+        let answer = outside.open_as("POST", &format!("/in/{path}")).await;
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        !String::from_utf8_lossy(&body).contains("no such integration")
+    };
+    let mut wrong = secret.to_owned();
+    wrong.replace_range(0..1, if secret.starts_with('A') { "B" } else { "A" });
+    for path in [format!("{before}/{wrong}"), format!("{A}/nowhere/{secret}"), format!("{before}/x")] {
+        assert!(!found(path.clone()).await, "{path}");
+    }
+    assert!(found(path.to_owned()).await);
+    admin.get(&app("/integrations/web/webhook")).await.refused(404, "not_found");
+    world
+        .key(Some(A), KeyRole::Operate)
+        .await
+        .get(&app("/integrations/desk/webhook"))
+        .await
+        .refused(403, "role_too_weak");
+}
+
+#[tokio::test]
 async fn credentials_show_their_secret_once() {
     let world = World::start("credentials").await;
     let admin = world.admin().await;

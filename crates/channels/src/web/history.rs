@@ -66,7 +66,7 @@ pub(super) async fn page(
 ) -> Result<Json<Value>, Refused> {
     let asked = Asked::read(query);
     let guest = web.admit(&headers, asked.bot.as_deref()).await?;
-    let customer = web.host.customer(&guest.app.id, &guest.pass.channel, &guest.pass.address).await?;
+    let customer = web.customer(&guest).await?;
     let page = match asked.line {
         Some(line) if asked.forward => after(&web, &guest, &customer, line, asked.limit).await?,
         before => {

@@ -101,6 +101,7 @@ mod tests {
             client_id: None,
             session: session.into(),
             until: Pass::until(since),
+            profile: Default::default(),
         }
     }
 

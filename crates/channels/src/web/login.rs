@@ -13,13 +13,14 @@ use axum::extract::State;
 use http::HeaderMap;
 use interline_connector::channel::ChannelApp;
 use interline_connector::credential::{Credential, LEEWAY_SECONDS, check_times};
-use interline_core::IntegrationName;
+use interline_core::{IntegrationName, Profile};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::pass::{Pass, credentials};
+use super::profile::Person;
 use super::refused::Refused;
 use super::{Settings, Web, cors, doors, ids};
 
@@ -46,6 +47,9 @@ struct Grant<A> {
 struct Bot {
     #[serde(rename = "taskBotId")]
     app: String,
+    /// Clients from 11.x on send it.
+    #[serde(rename = "customData")]
+    data: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +69,8 @@ struct Claims {
     nbf: Option<f64>,
     jti: Option<Value>,
     kore_jti: Option<Value>,
+    #[serde(flatten)]
+    person: Person,
 }
 
 /// `POST oAuth/token/jwtgrant`
@@ -87,7 +93,9 @@ pub(super) async fn signed(
             return Err(Refused::unauthorized(REPLAY));
         }
     }
-    Ok(Json(granted(&web, &app, channel, address, Some(credential.client_id.clone())).await?))
+    let profile = claims.person.profile(grant.bot.data.as_ref());
+    let signer = Some(credential.client_id.clone());
+    Ok(Json(granted(&web, &app, channel, address, signer, profile).await?))
 }
 
 /// `POST oAuth/token/jwtgrant/anonymous`, of the 7.x client. Only where the settings allow it.
@@ -109,7 +117,8 @@ pub(super) async fn anonymous(
     if subject.len() < SHORTEST_SUBJECT || !is_address(&subject) {
         return Err(Refused::unauthorized("the subject of an anonymous login must be a random id"));
     }
-    Ok(Json(granted(&web, &app, channel, format!("{ANONYMOUS}{subject}"), None).await?))
+    let profile = Person::default().profile(grant.bot.data.as_ref());
+    Ok(Json(granted(&web, &app, channel, format!("{ANONYMOUS}{subject}"), None, profile).await?))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
@@ -180,6 +189,7 @@ async fn granted(
     channel: &IntegrationName,
     address: String,
     client_id: Option<String>,
+    profile: Profile,
 ) -> Result<Value, Refused> {
     let now = web.host.now_ms();
     let customer = web.host.customer(&app.id, channel, &address).await?;
@@ -194,6 +204,7 @@ async fn granted(
         client_id,
         session: ids::session(),
         until,
+        profile,
     };
     Ok(json!({
         "authorization": {

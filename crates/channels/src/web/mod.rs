@@ -38,6 +38,7 @@ mod leftover;
 mod login;
 mod pace;
 mod pass;
+mod profile;
 mod progress;
 mod refused;
 mod sent;

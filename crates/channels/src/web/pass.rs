@@ -9,7 +9,8 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use interline_connector::Credential;
 use interline_connector::channel::{ChannelApp, Host};
-use interline_core::IntegrationName;
+use interline_core::conversation::state::Customer;
+use interline_core::{IntegrationName, Profile};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -37,6 +38,9 @@ pub(super) struct Pass {
     pub session: String,
     /// In milliseconds since 1970.
     pub until: i64,
+    /// What the login told of the person.
+    #[serde(default, skip_serializing_if = "Profile::is_empty")]
+    pub profile: Profile,
 }
 
 /// Which client a socket is for.
@@ -118,6 +122,13 @@ impl Web {
             return Err(Refused::token_expired());
         }
         self.guest(pass, headers)
+    }
+
+    /// The customer that a guest is.
+    pub async fn customer(&self, guest: &Guest) -> Result<Customer, Refused> {
+        let Pass { channel, address, profile, .. } = &guest.pass;
+        let known = self.host.customer(&guest.app.id, channel, address).await?;
+        Ok(Customer { profile: profile.clone(), ..known })
     }
 
     /// Lets in who shows a ticket, once; and says for which client it was made.

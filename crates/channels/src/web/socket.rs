@@ -61,7 +61,7 @@ pub(super) async fn open(
     let first = web.host.first_use(&guest.app.id, "web login", login, pass::ACCESS_MS).await?.is_none();
     let anew = first && reconnect && client == Client::Published;
     let open = web.logins.open(&guest.pass, anew, web.host.now_ms());
-    let customer = web.host.customer(&guest.app.id, &guest.pass.channel, &guest.pass.address).await?;
+    let customer = web.customer(&guest).await?;
     // A frame somewhat too large is read, so that its sender learns why it is turned away.
     let largest = guest.settings.limits.frame_bytes.saturating_mul(4);
     Ok(upgrade

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Names, addresses and single values, in bytes.
-const LONGEST: usize = 1_024;
+const LONGEST: usize = 512;
 /// Custom data: so many values, and so many bytes of them in all.
 const MOST_DATA: usize = 50;
-const MOST_DATA_BYTES: usize = 16 * 1_024;
+const MOST_DATA_BYTES: usize = 2_048;
 
 /// What is known of a person. The channel tells it; all of it may be missing. Kept with the conversation that it was
 /// told for, so that it is erased with it.
@@ -51,8 +51,8 @@ impl Profile {
         self.name.clone().or_else(|| (!parts.is_empty()).then(|| parts.join(" ")))
     }
 
-    /// The same, as large as a state document may hold: long texts are cut, custom data beyond 50 values or 16 kB is left
-    /// out, the last by name first.
+    /// The same, as large as a state document may hold: long texts are cut, custom data beyond 50 values or 2 kB is left
+    /// out, the last by name first. Vendors take no more either.
     pub fn bounded(mut self) -> Self {
         let known = [
             &mut self.name,
@@ -110,7 +110,7 @@ mod tests {
     fn what_is_too_much_is_left_out() {
         let data = (0..1_000).map(|n| (format!("k{n:04}"), "ä".repeat(1_000))).collect();
         let bounded = Profile { email: Some("ü".repeat(1_000)), data, ..Profile::default() }.bounded();
-        assert_eq!(bounded.email.map(|email| email.len()), Some(1_024));
+        assert_eq!(bounded.email.map(|email| email.len()), Some(512));
         assert!(
             bounded.data.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
                 <= MOST_DATA_BYTES

@@ -49,7 +49,7 @@ struct Caller {
 impl Caller {
     async fn admit(web: &Web, headers: &HeaderMap) -> Result<Self, Refused> {
         let guest = web.admit(headers, None).await?;
-        let customer = web.host.customer(&guest.app.id, &guest.pass.channel, &guest.pass.address).await?;
+        let customer = web.customer(&guest).await?;
         Ok(Self { guest, customer })
     }
 
