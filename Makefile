@@ -8,6 +8,7 @@ SHELL := bash
 CARGO_FLAGS := --workspace --locked
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 DEMO_PORT ?= 8080
+WITH_SERVERS := tests/support/postgres.sh tests/support/clamd.sh tests/support/s3.sh
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,13 +46,13 @@ licenses: ## licences, bans and sources of every crate, by deny.toml
 
 # Dev profile on purpose: its dependencies are built once, with optimisation (Cargo.toml), for the binary, the
 # tests and the browser. nextest does not run doc tests, `cargo test` does.
-unit: ## the Rust tests, kill tests included, with a private PostgreSQL
+unit: ## the Rust tests, kill tests included, with a private PostgreSQL, clamd and S3-compatible store
 	cargo build --locked --bin interline
 	if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo test $(CARGO_FLAGS) --doc --quiet; \
-	  tests/support/postgres.sh cargo nextest run $(CARGO_FLAGS) --no-fail-fast; \
+	  $(WITH_SERVERS) cargo nextest run $(CARGO_FLAGS) --no-fail-fast; \
 	else \
-	  tests/support/postgres.sh cargo test $(CARGO_FLAGS) --no-fail-fast; \
+	  $(WITH_SERVERS) cargo test $(CARGO_FLAGS) --no-fail-fast; \
 	fi
 
 browser: ## our widget and the published kore-web-sdk in Chromium against target/debug/interline

@@ -24,7 +24,7 @@ export async function bundle(out = path.join(here, 'dist')) {
     entryPoints: ['src/main.ts'],
     bundle: true,
     format: 'iife',
-    target: ['es2021'],
+    target: ['es2022'],
     minify: true,
     charset: 'utf8',
     legalComments: 'none',

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe } from 'node:test';
 import { launch } from './support/pages.mjs';
+import { png, txt } from './support/samples.mjs';
 import { becomes, until } from './support/until.mjs';
 import { between, sceneIn, toTheAgent } from './support/widget.mjs';
 
@@ -250,7 +251,7 @@ describe('the widget for everybody', () => {
       await keyboard.press('Shift+Tab');
       order.push(await focused());
     }
-    assert.deepEqual(order, ['messages', 'minimize', 'end']);
+    assert.deepEqual(order, ['attach', 'messages', 'minimize', 'end']);
     await keyboard.press('Enter');
     await becomes('the careful answer comes first', 5_000, focused, 'cancel');
     await keyboard.press('Tab');
@@ -260,6 +261,19 @@ describe('the widget for everybody', () => {
     await keyboard.press('Escape');
     await becomes('back', 5_000, focused, 'input');
     assert.equal(await widget.phase(), 'agent');
+    // A file, and away with it.
+    await keyboard.press('Shift+Tab');
+    const chooser = widget.page.waitForEvent('filechooser');
+    await keyboard.press('Enter');
+    await (await chooser).setFiles(txt('a.txt'));
+    await widget.attached('there');
+    await becomes('one writes on', 5_000, focused, 'input');
+    await keyboard.press('Shift+Tab');
+    await keyboard.press('Shift+Tab');
+    assert.equal(await focused(), 'file-remove');
+    await keyboard.press('Enter');
+    await widget.attached();
+    await becomes('the focus stays', 5_000, focused, 'input');
     await keyboard.press('Escape');
     await becomes('closed', 5_000, focused, 'launcher');
     assert.equal(await widget.part('panel').isVisible(), false);
@@ -293,6 +307,7 @@ describe('the widget for everybody', () => {
       scene(`axe finds nothing: ${scheme}, ${dir}`, async ({ browser, open, company, agent }) => {
         const context = await browser({ colorScheme: scheme });
         let tell;
+        let sent = 0;
         const query = { ...(scheme === 'dark' ? { dark: '1' } : {}), ...(dir === 'rtl' ? { rtl: '1', locale: 'ar' } : {}) };
         const widget = await open(context, await company(), { closed: true, query, before: async (page) => (tell = await between(page)) });
         const clean = async (where) => {
@@ -322,6 +337,16 @@ describe('the widget for everybody', () => {
         tell({ type: 'events', from: 'bot', message: { type: 'typing', author: { type: 'AGENT' } } });
         tell(templated({ template_type: 'quick_replies', text: 'Which?', quick_replies: [{ title: 'First', payload: '1' }] }, { messageId: newId() }));
         tell(templated({ template_type: 'list', text: 'Offers', elements: [{ title: 'One', subtitle: 'more', buttons: [{ title: 'Take', payload: 't' }, { title: 'Look', url: 'https://a.example' }] }] }, { messageId: newId() }));
+        const attachments = [{ fileId: 'fil_0', fileName: 'offer.pdf', fileType: 'attachment', fileUrl: 'https://a.example/f/1', bytes: 1_234_567, warning: 'Eicar' }];
+        tell(spoken('', { messageId: newId(), attachments, author: { type: 'AGENT', firstName: 'Ann' } }));
+        await widget.page.route(/\/api\/files\//, async (route) => (route.request().method() === 'PATCH' && route.request().headers()['upload-offset'] === '0' && !sent++ ? undefined : route.continue()));
+        await widget.attach(txt('on its way.txt'));
+        await widget.attached('runs');
+        await widget.attach(png('photo.png', 60, 60), { name: 'setup.exe', mimeType: 'application/octet-stream', buffer: Buffer.from('x') });
+        await widget.attached('runs', 'there', 'refused');
+        await clean('with files');
+        await widget.page.getByRole('button', { name: 'on its way.txt' }).click();
+        await widget.attached('there', 'refused');
         await widget.write('x'.repeat(5000));
         await until('not sent', 5_000, async () => (await widget.ticks()).at(-1) === 'failed');
         tell({ type: 'events', from: 'bot', message: { type: 'typing', author: { type: 'AGENT' } } });

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine does not have: Debian packages (PostgreSQL, Chromium, …) and the
-# npm packages of tests/browser. Quick when everything is there. Wants root, or sudo, only if a package is missing.
+# Installs what the tests need and this machine does not have: Debian packages (PostgreSQL, clamd, Chromium, …), a
+# Python environment in target/ and the npm packages of tests/browser. Quick when everything is there. Wants root, or
+# sudo, only if a package is missing.
 #
 #   tests/support/install.sh            everything that `make test` needs
 #   tests/support/install.sh --check    installs nothing; exit 1 and a list if something is missing
@@ -29,6 +30,8 @@ tests/support/postgres.sh --find >/dev/null 2>&1 || packages+=(postgresql)
 python3 -c 'import tomllib' 2>/dev/null || packages+=(python3)          # tests/support/licenses.py
 has curl || packages+=(curl)                                            # docs/operate/tour.sh
 has jq || packages+=(jq)
+[ -x "$(command -v clamd || echo /usr/sbin/clamd)" ] || packages+=(clamav-daemon)   # tests/support/clamd.sh
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)                 # for the one below
 
 if [ ${#packages[@]} -gt 0 ]; then
   echo "install: missing Debian packages: ${packages[*]}" >&2
@@ -48,6 +51,24 @@ if [ ${#packages[@]} -gt 0 ]; then
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
   python3 -c 'import tomllib' || { echo "install: python3 is older than 3.11" >&2; exit 1; }
+fi
+
+# The S3-compatible store of tests/support/s3.sh.
+venv=${CARGO_TARGET_DIR:-target}/test-venv
+moto='moto[s3,server]==5.2.5'
+if [ "$(cat "$venv/installed" 2>/dev/null)" != "$moto" ]; then
+  if $check_only; then
+    echo "install: $moto is missing in $venv" >&2
+    exit 1
+  fi
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  for try in 1 2 3; do
+    if "$venv/bin/pip" install --quiet --disable-pip-version-check "$moto"; then break; fi
+    [ "$try" -eq 3 ] && { echo "install: pip install failed three times" >&2; exit 1; }
+    sleep $((try * 5))
+  done
+  echo "$moto" >"$venv/installed"
 fi
 
 # `npm ci` empties node_modules first, so it runs only when the lock file is not the one that was installed.

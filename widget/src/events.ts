@@ -7,6 +7,8 @@ export interface MessageEvent {
   from: 'user' | 'bot' | 'agent';
   name: string;
   text: string;
+  /** Each with a page where it can be downloaded. */
+  files: { name: string; bytes: number; url: string }[];
   at: number;
 }
 

@@ -9,6 +9,8 @@ import type { Phase } from './chat/phase.ts';
 import { Reading } from './chat/reading.ts';
 import { Typing } from './chat/typing.ts';
 import type { Emitter } from './events.ts';
+import { Attaching } from './files/attaching.ts';
+import type { Picture } from './files/pictures.ts';
 import type { Options } from './options.ts';
 import { Store } from './store.ts';
 import { Speech, isRightToLeft } from './texts/texts.ts';
@@ -20,6 +22,7 @@ import { applyTheme } from './view/theme.ts';
 import type { Theme } from './view/theme.ts';
 import { history } from './wire/api.ts';
 import type { Server, Session } from './wire/api.ts';
+import type { Attachment } from './wire/attachment.ts';
 import { Connection } from './wire/connection.ts';
 import type { Client, Link } from './wire/connection.ts';
 import * as frames from './wire/frames.ts';
@@ -47,6 +50,7 @@ export class Widget implements Client, Actions {
   readonly #connection: Connection;
   readonly #log: Log;
   readonly #outbox: Outbox;
+  readonly #files: Attaching;
   readonly #typing = new Typing((on) => void this.#connection.send(frames.typing(on)));
   #reading: Reading;
   #phase: Phase | undefined;
@@ -80,6 +84,12 @@ export class Widget implements Client, Actions {
     this.#panel = new Panel(this.#speech, this, () => this.#log.lines);
     this.#outbox = new Outbox((items) => this.#keep(items));
     this.#connection = new Connection(this.#server, this);
+    const door = {
+      files: `${this.#server.origin}/api/files`,
+      session: () => this.#connection.session,
+      renew: (old: Session | undefined) => this.#connection.renew(old),
+    };
+    this.#files = new Attaching(this.#server, door, this.#speech, this.#panel);
     this.#host = mount(this.#panel.root);
     const root = this.#panel.root;
     root.lang = locale;
@@ -124,11 +134,18 @@ export class Widget implements Client, Actions {
   }
 
   say(text: string): void {
-    const words = text.trim();
-    if (!words) return;
+    this.#say(text.trim(), []);
+  }
+
+  send(text: string): void {
+    this.#say(text.trim(), this.#files.take());
+  }
+
+  #say(words: string, files: Attachment[]): void {
+    if (!words && !files.length) return;
     this.#typing.stop();
-    const item: Item = { id: freshId(), kind: 'say', text: words, at: Date.now() };
-    this.#log.say(String(item.id), words, item.at);
+    const item: Item = { id: freshId(), kind: 'say', text: words, at: Date.now(), ...(files.length ? { files } : {}) };
+    this.#log.say(String(item.id), words, item.at, files);
     this.#outbox.add(item);
     if (this.#connection.link === 'idle') this.#connection.start(true);
     this.#pump();
@@ -136,6 +153,26 @@ export class Widget implements Client, Actions {
 
   typed(): void {
     if (this.#phase?.phase === 'agent') this.#typing.key();
+  }
+
+  attach(files: readonly File[]): void {
+    this.#files.add(files);
+  }
+
+  detach(key: number): void {
+    this.#files.remove(key);
+  }
+
+  attachAgain(key: number): void {
+    this.#files.again(key);
+  }
+
+  picture(fileId: string): Promise<Picture | undefined> {
+    return this.#files.picture(fileId);
+  }
+
+  preview(key: number): Promise<Picture | undefined> {
+    return this.#files.preview(key);
   }
 
   end(): void {
@@ -165,6 +202,7 @@ export class Widget implements Client, Actions {
     const item = this.#outbox.drop(clientId);
     const line = this.#log.forget(clientId);
     if (line) this.#panel.messages.remove(line);
+    if (item?.files) this.#files.put(item.files);
     if (item) this.#panel.edit(item.text);
     return item?.text;
   }
@@ -184,6 +222,7 @@ export class Widget implements Client, Actions {
   destroy(): void {
     clearTimeout(this.#ackTimer);
     clearTimeout(this.#receiptTimer);
+    this.#files.destroy();
     this.#connection.stop();
     this.#panel.destroy();
     this.#host.remove();
@@ -202,9 +241,11 @@ export class Widget implements Client, Actions {
     return this.#log.newest();
   }
 
-  opened({ user }: Session): void {
+  opened(session: Session): void {
+    const { user } = session;
     if (user !== this.#user) this.#become(user);
     this.#connected = true;
+    this.#files.opened(session);
     this.#outbox.landed();
     if (this.#history === 'none') void this.#load();
     const { read } = this.#reading;
@@ -272,7 +313,8 @@ export class Widget implements Client, Actions {
       this.#enter({ ...this.#phase, agent: line.name });
     }
     const { id, from, name, text, at } = line;
-    this.#events.emit('message', { id, from, name: from === 'bot' ? this.#bot.name : name, text, at });
+    const files = (line.files ?? []).map(({ name, bytes, url = '' }) => ({ name, bytes, url }));
+    this.#events.emit('message', { id, from, name: from === 'bot' ? this.#bot.name : name, text, files, at });
     this.#receipts();
   }
 
@@ -299,6 +341,7 @@ export class Widget implements Client, Actions {
       this.#log.clear();
       this.#panel.messages.clear();
       this.#outbox.clear();
+      this.#files.clear();
       this.#reading = new Reading(undefined);
       this.#history = 'none';
     }
@@ -306,7 +349,7 @@ export class Widget implements Client, Actions {
     const kept = parsed<{ user?: string; items?: Item[] }>(this.#tab.get('outbox'));
     const items = kept?.user === user && Array.isArray(kept.items) ? kept.items : [];
     for (const item of items) {
-      if (item.kind === 'say') this.#log.say(String(item.id), item.text, item.at);
+      if (item.kind === 'say') this.#log.say(String(item.id), item.text, item.at, item.files);
       if (item.trouble) this.#log.trouble(String(item.id), item.trouble);
     }
     this.#outbox.restore(items);
@@ -330,7 +373,7 @@ export class Widget implements Client, Actions {
     const item = this.#outbox.next();
     if (!item) return;
     const frame =
-      item.kind === 'say' ? frames.say(item.id, item.text) : item.kind === 'end_agent' ? frames.endAgent(item.id) : frames.endConversation(item.id);
+      item.kind === 'say' ? frames.say(item.id, item.text, item.files) : item.kind === 'end_agent' ? frames.endAgent(item.id) : frames.endConversation(item.id);
     if (!this.#connection.send(frame)) return this.#outbox.landed();
     clearTimeout(this.#ackTimer);
     this.#ackTimer = setTimeout(() => {

@@ -215,6 +215,11 @@ impl Carried {
     }
 }
 
+/// A size in MB with three digits, as the vendor's wire has it.
+pub fn megabytes(bytes: u64) -> f64 {
+    (bytes as f64 / (1024.0 * 1024.0) * 1000.0).round() / 1000.0
+}
+
 /// A size for people: `999 bytes`, `1.2 kB`, `25 MB`, in powers of 1,024 as the limits are.
 pub fn human_size(bytes: u64) -> String {
     let scaled = |unit: u64| {

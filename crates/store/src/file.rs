@@ -149,7 +149,8 @@ impl Store {
     /// How many files of a customer wait for an entry that names them.
     pub async fn unshared_count(&self, app: &str, customer: &str) -> Result<i64, Error> {
         let row = sqlx::query(
-            "SELECT count(*) AS waiting FROM file WHERE app = $1 AND customer = $2 AND conversation IS NULL",
+            "SELECT count(*) AS waiting FROM file WHERE app = $1 AND customer = $2 AND conversation IS NULL \
+             AND gone_at IS NULL",
         )
         .bind(app)
         .bind(customer)
@@ -245,6 +246,22 @@ impl Store {
         let gone =
             sqlx::query("SELECT app, id FROM file WHERE gone_at IS NOT NULL ORDER BY gone_at LIMIT $1");
         places(&gone.bind(limit).fetch_all(self.readers()).await?)
+    }
+
+    /// A customer gives up a file of theirs: it is gone, unless an entry names it. Says whether it went.
+    pub async fn drop_file(&self, app: &str, customer: &str, id: &str, now: i64) -> Result<bool, Error> {
+        let key: Arc<[String; 3]> = Arc::new([app, customer, id].map(str::to_owned));
+        let call = task::call(move |connection| {
+            let key = key.clone();
+            Box::pin(async move {
+                let sql = "UPDATE file SET gone_at = $4 WHERE app = $1 AND customer = $2 AND id = $3 \
+                           AND conversation IS NULL AND coalesce(gone_at, -1) = -1";
+                let [app, customer, id] = (*key).clone();
+                let query = sqlx::query(sql).bind(app).bind(customer).bind(id).bind(now);
+                Ok(query.execute(connection).await?.rows_affected() == 1)
+            })
+        });
+        self.lanes().task(app, id, call).await
     }
 
     /// The bytes of a gone file are deleted: its row goes.

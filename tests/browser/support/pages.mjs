@@ -1,6 +1,7 @@
 // What a person does on the two pages, and what they see there. Nothing here reaches into the SDK: it clicks,
 // types and reads the screen; the frames are only recorded, for assertions about the wire and for failures.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -8,6 +9,8 @@ import { chromium } from 'playwright-core';
 import { becomes, until } from './until.mjs';
 
 const SEEN = 15_000;
+
+export const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 export const launch = () =>
   chromium.launch({
@@ -27,7 +30,7 @@ export class ChatPage {
   faults = [];
 
   /** `context` is one browser; two tabs of one user share it. */
-  static async open(context, site, { user, plugin = false }) {
+  static async open(context, site, { user, plugin = false, upload = false }) {
     const chat = new ChatPage();
     chat.page = await context.newPage();
     chat.page.on('pageerror', (error) => chat.faults.push(String(error?.stack ?? error)));
@@ -38,7 +41,7 @@ export class ChatPage {
       socket.on('framesent', record('up'));
       socket.on('framereceived', record('down'));
     });
-    await chat.page.goto(`${site.url}?user=${encodeURIComponent(user)}${plugin ? '&plugin=1' : ''}`);
+    await chat.page.goto(`${site.url}?user=${encodeURIComponent(user)}${plugin ? '&plugin=1' : ''}${upload ? '&upload=1' : ''}`);
     await chat.show();
     return chat;
   }
@@ -134,6 +137,25 @@ export class AgentPage {
 
   lines() {
     return this.page.getByTestId('line').allInnerTexts();
+  }
+
+  /** The files on the agent's screen; those that the stand-in fetched with what it got. */
+  files() {
+    return this.page.getByTestId('file').evaluateAll((files) =>
+      files.map((file) => ({ name: file.querySelector('a').textContent, bytes: Number(/^[\d,]+/.exec(file.querySelector('.about').textContent)?.[0].replaceAll(',', '') ?? NaN), sha256: file.dataset.sha256 })),
+    );
+  }
+
+  /** Each of these files, and no other, arrived whole. */
+  async has(...wanted) {
+    const whole = wanted.map(({ name, buffer }) => ({ name, bytes: buffer.length, sha256: sha256(buffer) }));
+    await becomes('files on the agent page', SEEN, () => this.files(), whole);
+  }
+
+  /** As a person picks them: all at once, perhaps with words. */
+  async give(files, text = '') {
+    await this.page.getByTestId('files').setInputFiles(files);
+    await this.write(text);
   }
 
   /** How often each text is on the agent's screen. The page may say who speaks, so the text is searched for. */

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 
 const SDK = fileURLToPath(new URL('../node_modules/kore-web-sdk/dist/umd/', import.meta.url));
-const SDK_FILES = { '/sdk/chat.js': 'kore-web-sdk-umd-chat.min.js', '/sdk/agent.js': 'plugins/agent-desktop-umd.js' };
+const SDK_FILES = { '/sdk/chat.js': 'kore-web-sdk-umd-chat.min.js', '/sdk/agent.js': 'plugins/agent-desktop-umd.js', '/sdk/upload.js': 'plugins/file-upload-umd.js' };
 
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -23,18 +23,20 @@ export function signJwt({ clientId, clientSecret, identity, now = Date.now() }) 
 // JSON inside a <script>: `<` must not end the element.
 const inline = (value) => JSON.stringify(value).replaceAll('<', '\\u003c');
 
-function hostPage({ botOptions, plugin }) {
+function hostPage({ botOptions, plugin, upload }) {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>A customer's site</title></head>
 <body>
 <h1>A customer's site</h1>
 <script src="/sdk/chat.js"></script>
 ${plugin ? '<script src="/sdk/agent.js"></script>' : ''}
+${upload ? '<script src="/sdk/upload.js"></script>' : ''}
 <script>
   const chatConfig = KoreChatSDK.chatConfig;
   Object.assign(chatConfig.botOptions, ${inline(botOptions)});
   const chat = new KoreChatSDK.chatWindow();
   ${plugin ? 'chat.installPlugin(new AgentDeskTopPluginSDK.AgentDesktopPlugin());' : ''}
+  ${upload ? 'chat.installPlugin(new FileUploadPluginSDK.KoreFileUploaderPlugin());' : ''}
   chat.show(chatConfig);
 </script>
 </body></html>`;
@@ -43,7 +45,7 @@ ${plugin ? '<script src="/sdk/agent.js"></script>' : ''}
 /**
  * Starts the site on a free loopback port.
  * `demo` is what the server printed; `via` is an origin to use instead of `demo.base` (a test's proxy).
- * Page: `/?user=ann&plugin=1`.
+ * Page: `/?user=ann&plugin=1&upload=1`.
  */
 export async function startSite({ demo, via = demo.base }) {
   const logins = [];
@@ -74,7 +76,7 @@ export async function startSite({ demo, via = demo.base }) {
           clientSecret: 'kept on the site',
           ...(via === demo.base ? {} : { reWriteSocketURL: { protocol: 'ws', hostname: server.hostname, port: server.port } }),
         };
-        return answer(200, 'text/html; charset=utf-8', hostPage({ botOptions, plugin: url.searchParams.has('plugin') }));
+        return answer(200, 'text/html; charset=utf-8', hostPage({ botOptions, plugin: url.searchParams.has('plugin'), upload: url.searchParams.has('upload') }));
       }
       return answer(404, 'text/plain', 'not found');
     } catch (error) {

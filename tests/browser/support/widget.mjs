@@ -32,7 +32,7 @@ const WATCH = `window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI));
 window.told = [];
 for (const name of ['ready', 'open', 'close', 'message', 'phase', 'unread', 'error'])
-  document.addEventListener('interline:' + name, (event) => told.push({ name, ...event.detail }));`;
+  document.addEventListener('interline:' + name, ({ detail }) => told.push({ event: name, detail }));`;
 
 /** `via`: an origin to use instead of `demo.base` (a test's proxy). */
 export async function startCompany({ demo, via = demo.base }) {
@@ -110,14 +110,51 @@ export class WidgetPage {
     await this.part('input').press('Enter');
   }
 
-  /** Every line on the screen, top to bottom: `> ` the user's, `< ` the other side's, `- ` what happened. */
+  /** As the button does it; `files` as Playwright has them. */
+  async attach(...files) {
+    const chooser = this.page.waitForEvent('filechooser');
+    await this.part('attach').click();
+    await (await chooser).setFiles(files);
+  }
+
+  /** `how`: `drop` or `paste`. No test can hold a mouse button outside the page: the events are made. */
+  async hand(how, ...files) {
+    const given = files.map(({ name, mimeType, buffer }) => ({ name, type: mimeType, bytes: buffer.toString('base64') }));
+    await this.part(how === 'paste' ? 'input' : 'panel').evaluate((element, { how, given }) => {
+      const data = new DataTransfer();
+      for (const { name, type, bytes } of given) data.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, { type }));
+      const all = { bubbles: true, cancelable: true, composed: true };
+      if (how === 'paste') return element.dispatchEvent(new ClipboardEvent('paste', { ...all, clipboardData: data }));
+      for (const name of ['dragenter', 'dragover', 'drop']) element.dispatchEvent(new DragEvent(name, { ...all, dataTransfer: data }));
+    }, { how, given });
+  }
+
+  /** What is attached: names, states, and what is said of them. */
+  chips() {
+    return this.part('chip').evaluateAll((chips) =>
+      chips.map((chip) => ({ name: chip.querySelector('.file-name').textContent, state: chip.dataset.state, says: chip.querySelector('.file-size').textContent })),
+    );
+  }
+
+  /** The states of what is attached, in order. */
+  async attached(...wanted) {
+    await becomes('what is attached', SEEN, async () => (await this.chips()).map(({ state }) => state), wanted);
+  }
+
+  /** What happens to files, as a screen reader says it. */
+  announced() {
+    return this.page.locator('interline-chat .files [role=status]').textContent();
+  }
+
+  /** Every line on the screen, top to bottom: `> ` the user's, `< ` the other side's, `- ` what happened; files as `[name]`. */
   lines() {
     return this.page.locator('interline-chat li.line').evaluateAll((items) =>
       items.map((item) => {
-        const said = (item.querySelector('.bubble') ?? item.querySelector('.note')).cloneNode(true);
-        for (const aside of said.querySelectorAll('.spoken')) aside.remove();
+        const said = (item.querySelector('.bubble') ?? item.querySelector('.note'))?.cloneNode(true);
+        for (const aside of said?.querySelectorAll('.spoken') ?? []) aside.remove();
         const side = item.classList.contains('note') ? '-' : item.classList.contains('user') ? '>' : '<';
-        return `${side} ${said.textContent.trim()}`;
+        const files = [...item.querySelectorAll('.file .file-name')].map((name) => `[${name.textContent}]`);
+        return [side, ...(said ? [said.textContent.trim()] : []), ...files].join(' ');
       }),
     );
   }
@@ -160,7 +197,7 @@ export class WidgetPage {
   }
 
   told(name) {
-    return this.page.evaluate((name) => window.told.filter((event) => event.name === name), name);
+    return this.page.evaluate((name) => window.told.filter(({ event }) => event === name).map(({ detail }) => detail), name);
   }
 
   async end({ yes = true } = {}) {

@@ -1,10 +1,13 @@
 // A TCP proxy between the browser and the server: a network that a test can cut. While it is cut, every open
-// connection is reset and new ones are refused, which is what a phone in a tunnel looks like to both ends.
+// connection is reset and new ones are refused, which is what a phone in a tunnel looks like to both ends. It can be cut by
+// itself in the middle of something large.
 import { connect, createServer } from 'node:net';
 
 export async function startWire(targetPort) {
   const open = new Set();
   let cut = false;
+  /** So many more bytes go up. */
+  let left = Infinity;
   const server = createServer((near) => {
     if (cut) return near.resetAndDestroy();
     const far = connect(targetPort, '127.0.0.1');
@@ -15,21 +18,38 @@ export async function startWire(targetPort) {
     }
     near.on('close', () => far.destroy());
     far.on('close', () => near.destroy());
-    near.pipe(far).pipe(near);
+    near.on('data', (bytes) => {
+      if (cut) return;
+      far.write(bytes.subarray(0, Math.max(0, left)));
+      left -= bytes.length;
+      if (left <= 0) wire.cut();
+      else if (far.writableNeedDrain) far.once('drain', () => near.resume()) && near.pause();
+    });
+    near.on('end', () => far.end());
+    far.pipe(near);
   });
   await new Promise((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  return {
+  const wire = {
     origin: `http://127.0.0.1:${server.address().port}`,
     cut() {
       cut = true;
       for (const socket of open) socket.resetAndDestroy();
     },
+    /** Cuts it when so many bytes more went up. */
+    cutAfter(bytes) {
+      left = bytes;
+    },
+    get isCut() {
+      return cut;
+    },
     mend() {
       cut = false;
+      left = Infinity;
     },
     async close() {
       this.cut();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+  return wire;
 }

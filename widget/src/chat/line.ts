@@ -1,4 +1,5 @@
 // A line of the chat as it is shown, and the order of lines.
+import type { Attachment } from '../wire/attachment.ts';
 import type { Template } from '../wire/template.ts';
 import { placeOf } from '../wire/ids.ts';
 import type { Place } from '../wire/ids.ts';
@@ -16,6 +17,7 @@ export interface Line {
   name: string;
   text: string;
   template?: Template;
+  files?: Attachment[];
   note?: 'joined' | 'left' | 'closed';
   /** Of the user's own lines. */
   clientId?: string;

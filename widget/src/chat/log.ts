@@ -1,4 +1,5 @@
 // The lines on the screen: what the history says, what the socket says, and what was typed here, each once and in order.
+import type { Attachment } from '../wire/attachment.ts';
 import type { Heard } from '../wire/frames.ts';
 import { before, further, place } from './line.ts';
 import type { Line, Tick } from './line.ts';
@@ -57,10 +58,10 @@ export class Log {
   }
 
   /** The user says something. */
-  say(clientId: string, text: string, at: number): void {
+  say(clientId: string, text: string, at: number, files: Attachment[] = []): void {
     if (this.#byClientId.has(clientId)) return;
     const shown = this.#titles.get(text) ?? text;
-    this.#insert({ key: `c-${clientId}`, clientId, at, from: 'user', name: '', text: shown, tick: 'sending' });
+    this.#insert({ key: `c-${clientId}`, clientId, at, from: 'user', name: '', text: shown, tick: 'sending', ...(files.length ? { files } : {}) });
   }
 
   /** An own line got so far; all before it too. */

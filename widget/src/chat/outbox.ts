@@ -1,10 +1,13 @@
 // What was said here and is not known to be in the log: sent one after the other, and again, with the same id, after a
 // reconnect or a reload. The server drops repetitions.
+import type { Attachment } from '../wire/attachment.ts';
 
 export interface Item {
   id: number;
   kind: 'say' | 'end_agent' | 'end_conversation';
   text: string;
+  /** Stored already; they go with the words. */
+  files?: Attachment[];
   at: number;
   /** Not accepted: it waits for the user. */
   trouble?: { text: string; again: boolean };

@@ -40,6 +40,16 @@ export class Speech {
     for (const draw of this.#bound) draw();
   }
 
+  /** A size, as people write it here; in powers of 1,024, as the limits are. */
+  size(bytes: number): string {
+    const power = bytes < 1024 ? 0 : bytes < 1_048_576 ? 1 : 2;
+    const unit = ['byte', 'kilobyte', 'megabyte'][power]!;
+    const unitDisplay = power ? 'short' : 'long';
+    const tenths = Math.floor((bytes * 10) / 1024 ** power) / 10;
+    // Nobody counts the tenths of a hundred.
+    return new Intl.NumberFormat(this.#known(), { style: 'unit', unit, unitDisplay }).format(tenths < 100 ? tenths : Math.floor(tenths));
+  }
+
   /** A moment of the day, as people write it here. */
   time(at: number): string {
     return new Intl.DateTimeFormat(this.#known(), { hour: '2-digit', minute: '2-digit' }).format(at);

@@ -4,6 +4,7 @@ import type { Speech } from '../texts/texts.ts';
 import { parts } from '../wire/words.ts';
 import type { Choice } from '../wire/template.ts';
 import type { Actions } from './actions.ts';
+import { card } from './attachment.ts';
 import { h, icon, spoken } from './dom.ts';
 import { portrait } from './header.ts';
 
@@ -38,6 +39,7 @@ export class Bubble {
     if (line.from !== 'user') {
       this.element.append(h('span', { class: 'avatar', 'aria-hidden': 'true' }, portrait(line.name, line.from === 'bot' ? cast.icon : '', line.from === 'agent')));
     }
+    for (const file of line.files ?? []) body.append(card(file, speech, file.kind === 'image' ? actions.picture(file.id) : undefined));
     this.element.append(body);
     this.once = this.#template(body);
     this.#meta.append(h('time', { datetime: new Date(line.at).toISOString() }, speech.time(line.at)));
@@ -81,7 +83,7 @@ export class Bubble {
 
   #said(cast: Cast): Node[] {
     const { from, text } = this.#line;
-    if (from === 'user') return [spoken(`${this.#speech.say('you')}: `), this.#words(text)];
+    if (from === 'user') return [spoken(`${this.#speech.say('you')}: `), ...(text ? [this.#words(text)] : [])];
     const name = this.#line.name || (from === 'bot' ? cast.bot : this.#speech.say('agent'));
     const who = h('span', { class: 'name', dir: 'auto' }, name || this.#speech.say('title'));
     return text ? [who, this.#words(text)] : [who];

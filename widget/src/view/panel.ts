@@ -1,6 +1,7 @@
 // The window: put together, opened and closed, and operable by keyboard alone.
 import type { Phase } from '../chat/phase.ts';
 import type { Line } from '../chat/line.ts';
+import type { Picked } from '../files/queue.ts';
 import type { Speech } from '../texts/texts.ts';
 import type { Actions } from './actions.ts';
 import { ConnectionBanner, WaitingBanner } from './banner.ts';
@@ -8,6 +9,7 @@ import type { Trouble } from './banner.ts';
 import { Composer } from './composer.ts';
 import { Confirm } from './confirm.ts';
 import { h } from './dom.ts';
+import { takesFiles } from './drop.ts';
 import { Header } from './header.ts';
 import type { Bot } from './header.ts';
 import { Launcher } from './launcher.ts';
@@ -47,6 +49,7 @@ export class Panel {
       { class: 'panel', part: 'panel', role: 'dialog', 'aria-labelledby': 'title', tabindex: -1, hidden: true },
       this.#header.element, this.#banner.element, this.#waiting.element, this.messages.element, this.#composer.element, this.#confirm.element,
     );
+    this.#panel.append(takesFiles(this.#panel, speech, () => this.#composer.takesFiles && !this.#confirm.isOpen, (files) => actions.attach(files)));
     this.#panel.addEventListener('keydown', (key) => this.#key(key));
     this.root = h('div', { class: 'root', 'data-scheme': 'auto' }, this.#launcher.element, this.#panel);
     window.visualViewport?.addEventListener('resize', this.#fit);
@@ -98,6 +101,23 @@ export class Panel {
   /** Words that were not sent, to be changed. */
   edit(text: string): void {
     this.#composer.put(text);
+  }
+
+  /** What may be attached; nothing: no files. */
+  takes(formats: readonly string[] | undefined): void {
+    this.#composer.takes(formats);
+  }
+
+  files(items: readonly Picked[]): void {
+    this.#composer.files(items);
+  }
+
+  moved(one: Picked): void {
+    this.#composer.moved(one);
+  }
+
+  notice(text: string): void {
+    this.#composer.notice(text);
   }
 
   destroy(): void {

@@ -1,4 +1,5 @@
-// The HTTP calls. No cookies: the access token says it all.
+// The HTTP calls, but for those that send files. No cookies: the access token says it all.
+import type { Rules } from '../files/judge.ts';
 import { past } from './frames.ts';
 import type { Heard } from './frames.ts';
 
@@ -55,9 +56,20 @@ export async function socketUrl(server: Server, session: Session, query: Record<
   return url.href;
 }
 
+/** Which files are taken; none if they are not. */
+export async function fileRules(server: Server, session: Session): Promise<Rules | undefined> {
+  const answer = await call(server, 'files', session.token).catch((error: unknown) => {
+    if (error instanceof Denied) return undefined;
+    throw error;
+  });
+  const { maxBytes, formats, perMessage } = answer ?? {};
+  if (!Array.isArray(formats)) return undefined;
+  return { maxBytes: Number(maxBytes), formats: formats.map(String), perMessage: Number(perMessage) };
+}
+
 /** The newest lines, or those before one; oldest first. */
 export async function history(server: Server, session: Session, limit: number, before?: string): Promise<{ lines: Heard[]; more: boolean }> {
-  const query = new URLSearchParams({ botId: server.app, limit: String(limit), ...(before ? { msgId: before } : {}) });
+  const query = new URLSearchParams({ botId: server.app, client: 'interline', limit: String(limit), ...(before ? { msgId: before } : {}) });
   const answer = await call(server, `botmessages/rtm?${query}`, session.token);
   const lines = Array.isArray(answer.messages) ? answer.messages.map(past) : [];
   return { lines: lines.filter((line: Heard | undefined) => line !== undefined), more: answer.moreAvailable === true };

@@ -34,6 +34,7 @@ export class Connection {
   readonly #server: Server;
   readonly #client: Client;
   #session: Session | undefined;
+  #renewing: Promise<Session> | undefined;
   #socket: WebSocket | undefined;
   #link: Link = 'idle';
   /** The next socket greets: it opens a conversation if none is open. */
@@ -85,6 +86,18 @@ export class Connection {
   probe(patience: number): void {
     if (this.#silence !== undefined || !this.send(probe(freshId()))) return;
     this.#silence = setTimeout(() => this.#lost(), patience);
+  }
+
+  /** A login other than `old`, for whoever was told that this one is too old. */
+  async renew(old: Session | undefined): Promise<Session> {
+    if (this.#session && this.#session.token !== old?.token) return this.#session;
+    this.#renewing ??= this.#client.login().finally(() => (this.#renewing = undefined));
+    const session = await this.#renewing;
+    const other = old !== undefined && session.user !== old.user;
+    this.#session = session;
+    // Somebody else: what is on the screen is not theirs.
+    if (other && this.#link !== 'idle') this.#again();
+    return session;
   }
 
   stop(): void {

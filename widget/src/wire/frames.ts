@@ -1,5 +1,7 @@
 // The frames of the socket and the lines of the history. Pure. Unknown frames mean nothing.
 import type { Phase } from '../chat/phase.ts';
+import { attachments } from './attachment.ts';
+import type { Attachment } from './attachment.ts';
 import { template, words } from './template.ts';
 import type { Template } from './template.ts';
 import { plain } from './words.ts';
@@ -12,6 +14,7 @@ export interface Heard {
   name: string;
   text: string;
   template?: Template;
+  files?: Attachment[];
   /** The sender's own id, of the user's lines. */
   clientId?: string;
 }
@@ -51,6 +54,7 @@ export function down(text: string): Down | undefined {
           name: '',
           text: plain(words(frame.message?.body)),
           clientId: words(frame.id),
+          ...attachments(frame.message?.attachments),
         },
       };
     case 'phase':
@@ -112,6 +116,7 @@ function response(frame: Any): Heard {
     from: frame.author?.type === 'AGENT' ? 'agent' : 'bot',
     name: fullName(frame.author) || '',
     text: plain(words(part.cInfo?.body)),
+    ...attachments(frame.attachments),
   };
   return withTemplate(line, component?.payload);
 }
@@ -142,6 +147,7 @@ export function past(message: Any): Heard | undefined {
     from: own ? 'user' : agent ? 'agent' : 'bot',
     name: agent ? fullName(message.author) : '',
     text: plain(text),
+    ...attachments(message.attachments),
   };
   if (own && message.userMsgId !== undefined) line.clientId = words(message.userMsgId);
   const json = /^\s*\{/.test(text) ? parsed(text) : undefined;
@@ -155,8 +161,13 @@ export function past(message: Any): Heard | undefined {
 const EMPTY = { body: '', type: '' };
 const MESSAGE = '/bot.message';
 
-/** A line of the user. */
-export const say = (id: number, text: string) => ({ clientMessageId: id, id, resourceid: MESSAGE, message: { body: text } });
+/** A line of the user, perhaps with files, perhaps without words. */
+export const say = (id: number, text: string, files: readonly Attachment[] = []) => ({
+  clientMessageId: id,
+  id,
+  resourceid: MESSAGE,
+  message: { body: text, ...(files.length ? { attachments: files.map(({ id, name }) => ({ fileId: id, fileName: name })) } : {}) },
+});
 /** The user ends the human part: the bot takes over. */
 export const endAgent = (id: number) => ({ clientMessageId: id, id, resourceid: MESSAGE, event: 'close_agent_chat', message: EMPTY });
 /** The user ends the conversation. */

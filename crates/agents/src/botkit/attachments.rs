@@ -6,6 +6,7 @@
 //! `fil_`, and are passed over: the files of a line travel with the line.
 
 use ::http::HeaderMap;
+use interline_connector::files::megabytes;
 use interline_connector::formats;
 use interline_connector::{Answer, Carried, Incoming, Rejected};
 use interline_core::conversation::entry::Text;
@@ -30,7 +31,7 @@ fn attachment(carried: &Carried) -> Attachment {
         file_type: formats::wire_kind(&file.name),
         file_url: page.clone(),
         download_url: fetch.clone(),
-        size: (file.size as f64 / (1024.0 * 1024.0) * 1000.0).round() / 1000.0,
+        size: megabytes(file.size),
         bytes: file.size,
         mime: file.mime.clone(),
         warning: file.warning.clone(),

@@ -24,7 +24,7 @@ const HEADERS: HeaderValue = HeaderValue::from_static(concat!(
 ));
 /// What a page may read of an answer: an upload's address, and where it stands.
 const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Location, Tus-Resumable, Upload-Offset, Upload-Length");
+    HeaderValue::from_static("Location, Retry-After, Tus-Resumable, Upload-Offset, Upload-Length");
 
 /// Answers preflights, and lets pages read answers.
 pub(super) async fn answer(request: Request, next: Next) -> Response {

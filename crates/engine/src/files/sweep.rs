@@ -38,7 +38,8 @@ impl Inner {
         }
     }
 
-    async fn delete_bytes(&self, app: &str, id: &str) -> bool {
+    /// False: they are found again in the next round.
+    pub(super) async fn delete_bytes(&self, app: &str, id: &str) -> bool {
         let key = blob_key(&AppId::from(app), &FileId::from(id));
         if let Err(error) = self.files.storage.blobs.delete(&key).await {
             tracing::warn!(app, file = id, ?error, "the bytes of a file were not deleted");

@@ -193,6 +193,16 @@ impl Files for Engine {
         if let Ok(ticket) = self.inner.ticket(app, customer, upload) {
             self.inner.files.storage.parts.remove(ticket.id).await;
             self.inner.files.is_over(app, &customer.id, ticket.id);
+            // It may be finished already, and wait for an entry.
+            let (store, now) = (&self.inner.store, self.inner.now().0);
+            let id = file_id(ticket.id);
+            match store.drop_file(app.as_str(), customer.id.as_str(), id.as_str(), now).await {
+                Ok(true) => {
+                    self.inner.delete_bytes(app.as_str(), id.as_str()).await;
+                }
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "a file that was given up waits for its sweep"),
+            }
         }
     }
 

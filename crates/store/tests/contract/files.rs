@@ -54,6 +54,22 @@ async fn version(store: &Store, conversation: &str) -> i64 {
 }
 
 contract! {
+    a_file_that_its_customer_gives_up_is_gone_unless_an_entry_names_it(bed) {
+        let store = bed.open().await;
+        let anna = opened(&store, APP, "c").await;
+        let bert = opened(&store, APP, "d").await;
+        put(&store, &anna, &["f1", "f2"]).await;
+        store.commit(naming("c", version(&store, "c").await, &["f2"])).await.unwrap();
+        assert!(!store.drop_file(APP, &bert, "f1", LATER).await.unwrap(), "somebody else's");
+        assert!(!store.drop_file(APP, &anna, "f2", LATER).await.unwrap(), "an entry names it");
+        assert!(store.drop_file(APP, &anna, "f1", LATER).await.unwrap());
+        assert!(!store.drop_file(APP, &anna, "f1", LATER).await.unwrap(), "it is gone already");
+        assert_eq!(gone(&store, 0).await, ["f1"]);
+        assert_eq!(store.unshared_count(APP, &anna).await.unwrap(), 0);
+        let named = store.commit(naming("c", version(&store, "c").await, &["f1"])).await;
+        assert!(matches!(named, Err(interline_store::Error::FileGone)), "{named:?}");
+    }
+
     a_file_is_kept_once(bed) {
         let store = bed.open().await;
         let anna = opened(&store, APP, "c").await;

@@ -60,13 +60,12 @@ impl Caller {
 
 /// A file as the vendor's wire has it, with what our widget wants beside.
 pub(super) fn attachment(host: &dyn Host, app: &AppId, file: &File) -> Value {
-    let megabytes = file.size as f64 / (1024.0 * 1024.0);
     let mut attachment = json!({
         "fileId": file.id,
         "fileName": file.name,
         "fileType": formats::wire_kind(&file.name),
         "fileUrl": host.files().link(app, &file.id),
-        "size": (megabytes * 1000.0).round() / 1000.0,
+        "size": interline_connector::files::megabytes(file.size),
         "bytes": file.size,
         "mime": file.mime,
     });

@@ -7,6 +7,7 @@
 //!                 chunk in base64, 1 MiB each, one after the other; PUT file/{first} with messageToken and the name
 //! ```
 //!
+//! It never empties its form: each body brings the parts of all uploads of the page so far, and the last of a name counts.
 //! A size that is a multiple of 1 MiB has an empty last chunk; the client then writes the words `[object Object]`.
 
 use std::sync::Arc;
@@ -57,23 +58,22 @@ pub(in crate::web) async fn small(
     let caller = Caller::admit(&web, &headers).await?;
     let mut parts = read(&headers, body)?;
     let mut name = Name::default();
-    let upload = web.host.files().begin(caller.app(), &caller.customer, Declared::default()).await?;
-    let mut came = false;
+    // What became of an earlier one was answered when it was the last.
+    let mut last: Option<Result<Upload, Refused>> = None;
     while let Some(part) = parts.next().await? {
-        if part.name == "file" && !came {
-            came = true;
+        if part.name == "file" {
+            if let Some(Ok(earlier)) = last.take() {
+                web.host.files().cancel(caller.app(), &caller.customer, &earlier).await;
+            }
+            let upload = web.host.files().begin(caller.app(), &caller.customer, Declared::default()).await?;
             name.of_part = part.filename;
-            pour(&web, &caller, &upload, 0, &mut parts, part.is_base64).await?;
-        } else if part.name == "thumbnail" {
-            // We make our own.
-            while parts.data().await?.is_some() {}
-        } else {
+            let poured = pour(&web, &caller, &upload, 0, &mut parts, part.is_base64).await;
+            last = Some(poured.map(|()| upload));
+        } else if Name::is_told_by(&part.name) {
             name.take(&part.name, parts.text().await?);
         }
     }
-    if !came {
-        return Err(Refused::bad("the part `file` is missing"));
-    }
+    let upload = last.unwrap_or_else(|| Err(Refused::bad("the part `file` is missing")))?;
     let file = web.host.files().finish(caller.app(), &caller.customer, &upload, name.get()).await?;
     Ok(ok(answer(&web, &caller, &file)))
 }
@@ -88,28 +88,36 @@ pub(in crate::web) async fn chunk(
     let caller = Caller::admit(&web, &headers).await?;
     let mut parts = read(&headers, body)?;
     let (mut number, mut upload) = (None, Upload(first));
+    let mut last = Err(Refused::bad("the part `chunk` is missing"));
     while let Some(part) = parts.next().await? {
         match part.name.as_str() {
             "chunkNo" => number = parts.text().await?.trim().parse::<u64>().ok(),
             "messageToken" => upload = Upload(parts.text().await?),
             "chunk" => {
-                let number = number.ok_or_else(|| Refused::bad("chunkNo is missing, or not a number"))?;
-                let at = number.saturating_mul(CHUNK);
-                let there = web.host.files().progress(caller.app(), &caller.customer, &upload).await?.offset;
-                if !part.is_base64 {
-                    // The empty last one.
-                    parts.text().await?;
-                } else if at < there {
-                    // It is there already: the answer to it was lost.
-                    while parts.data().await?.is_some() {}
-                } else {
-                    pour(&web, &caller, &upload, at, &mut parts, true).await?;
-                }
+                last = one_chunk(&web, &caller, &upload, number.take(), &mut parts, part.is_base64).await;
             }
-            _ => drop(parts.text().await?),
+            _ => {}
         }
     }
-    Ok(ok(json!({ "status": "success" })))
+    last.map(|()| ok(json!({ "status": "success" })))
+}
+
+async fn one_chunk(
+    web: &Web,
+    caller: &Caller,
+    upload: &Upload,
+    number: Option<u64>,
+    parts: &mut Parts,
+    is_base64: bool,
+) -> Result<(), Refused> {
+    let number = number.ok_or_else(|| Refused::bad("chunkNo is missing, or not a number"))?;
+    let at = number.saturating_mul(CHUNK);
+    let there = web.host.files().progress(caller.app(), &caller.customer, upload).await?.offset;
+    // What is not base64 is the empty last one; what is there already had its answer lost, or is of an earlier body.
+    if is_base64 && at >= there {
+        pour(web, caller, upload, at, parts, true).await?;
+    }
+    Ok(())
 }
 
 /// `PUT attachment/file/{token}`.
@@ -123,11 +131,10 @@ pub(in crate::web) async fn commit(
     let mut parts = read(&headers, body)?;
     let (mut upload, mut name) = (Upload(first), Name::default());
     while let Some(part) = parts.next().await? {
-        let words = parts.text().await?;
         if part.name == "messageToken" {
-            upload = Upload(words);
-        } else {
-            name.take(&part.name, words);
+            upload = Upload(parts.text().await?);
+        } else if Name::is_told_by(&part.name) {
+            name.take(&part.name, parts.text().await?);
         }
     }
     let file = web.host.files().finish(caller.app(), &caller.customer, &upload, name.get()).await?;
@@ -182,6 +189,10 @@ struct Name {
 }
 
 impl Name {
+    fn is_told_by(part: &str) -> bool {
+        matches!(part, "filename" | "fileExtension")
+    }
+
     fn take(&mut self, name: &str, words: String) {
         match name {
             "filename" => self.field = Some(words),
