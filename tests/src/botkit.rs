@@ -2,7 +2,7 @@
 //! releases held lines, and is fast enough for load.
 //!
 //! As in a real BotKit, an event is answered only after the callbacks that it caused were answered, and one data object
-//! is used for the whole human part.
+//! is used for the whole human part. Files that its agents send lie with it, where the server fetches them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::http::Http;
+use crate::http::{Answer, Http};
+use crate::shelf::{Brought, Lies, Shelf, Shelved};
 use crate::{App, now_ms};
 
 /// What BotKit's framework takes.
@@ -74,6 +75,8 @@ pub struct Sighting {
     pub from: String,
     /// The words.
     pub text: String,
+    /// The files that came with them.
+    pub files: Vec<Brought>,
 }
 
 /// Called with every event that is fine, before it is answered.
@@ -120,6 +123,7 @@ struct Shared {
     faults: Mutex<Vec<String>>,
     callbacks: Callbacks,
     idle: Mutex<Vec<Http>>,
+    shelf: Shelf,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -145,11 +149,13 @@ impl BotKit {
             faults: Mutex::default(),
             callbacks: Callbacks::default(),
             idle: Mutex::default(),
+            shelf: Shelf::default(),
         });
         let routes = Router::new()
             .route("/sdk/bots/{bot}/{event}", post(event))
             .layer(DefaultBodyLimit::max(MAX_BODY))
-            .with_state(shared.clone());
+            .with_state(shared.clone())
+            .merge(shared.shelf.routes());
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, routes).await;
         });
@@ -199,6 +205,11 @@ impl BotKit {
         Ok(())
     }
 
+    /// Puts a file where the server finds it.
+    pub fn shelve(&self, name: &str, bytes: impl Into<Bytes>, lies: Lies) -> Shelved {
+        self.shared.shelf.put(&self.url, name, bytes.into(), lies)
+    }
+
     /// The agent's voice in a human part.
     ///
     /// # Errors
@@ -244,6 +255,8 @@ struct Channel {
 #[derive(Deserialize)]
 struct Infos {
     from: String,
+    #[serde(default)]
+    attachments: Vec<Brought>,
 }
 
 #[derive(Deserialize)]
@@ -305,6 +318,7 @@ async fn event(
         agent_mode: event.agent_transfer,
         from: from.clone(),
         text: event.message.clone().unwrap_or_default(),
+        files: event.channel.infos.attachments.clone(),
     });
     match if message { manners.messages } else { manners.transfers } {
         Answers::Properly => {}
@@ -409,21 +423,22 @@ impl Shared {
     }
 
     async fn call(&self, http: &mut Http, path: &str, body: &[u8]) -> Said {
+        self.send(http, path, body).await.map_or(Said::Unanswered, |answer| Said::of(&answer))
+    }
+
+    async fn send(&self, http: &mut Http, path: &str, body: &[u8]) -> std::io::Result<Answer> {
         // As BotKit signs: no more than these two claims, and a fraction of a second.
         let exp = now_ms() as f64 / 1000.0 + 60.0;
         let token = self.app.sign(&json!({ "appId": self.app.client_id, "exp": exp }));
-        let said = match http.call("POST", path, &[("auth", &token)], body).await {
-            Ok(answer) if answer.ok() => Said::Good,
-            Ok(answer) => Said::Refused(answer.status),
-            Err(_) => Said::Unanswered,
-        };
+        let answer = http.call("POST", path, &[("auth", &token)], body).await;
+        let said = answer.as_ref().map_or(Said::Unanswered, Said::of);
         let counter = match said {
             Said::Good => &self.callbacks.good,
             Said::Refused(_) => &self.callbacks.refused,
             Said::Unanswered => &self.callbacks.unanswered,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        said
+        answer
     }
 }
 
@@ -439,6 +454,10 @@ pub enum Said {
 }
 
 impl Said {
+    fn of(answer: &Answer) -> Self {
+        if answer.ok() { Self::Good } else { Self::Refused(answer.status) }
+    }
+
     /// 2xx.
     pub fn is_good(self) -> bool {
         self == Self::Good
@@ -452,7 +471,9 @@ pub struct Voice {
     base: String,
     path: String,
     id: String,
-    /// The data object without `message`, as it goes over the wire, without its first brace.
+    /// The data object without `message`.
+    payload: Map<String, Value>,
+    /// The same as it goes over the wire, without its first brace.
     rest: String,
 }
 
@@ -468,14 +489,32 @@ impl Voice {
         let mut payload = session.payload.clone();
         payload.remove("message");
         payload.insert("__payloadClass".into(), "OnAgentTransferPayload".into());
-        let rest = Value::Object(payload).to_string()[1..].to_owned();
-        Ok(Self { shared, http: Http::new(to), base, path, id, rest })
+        let rest = Value::from(payload.clone()).to_string()[1..].to_owned();
+        Ok(Self { shared, http: Http::new(to), base, path, id, payload, rest })
     }
 
     /// `sendUserMessage`.
     pub async fn say(&mut self, text: &str) -> Said {
         let path = self.path.clone();
         self.post(&path, text).await
+    }
+
+    /// `sendUserMessage` with files, in the place that the SDK keeps.
+    pub async fn say_with(&mut self, text: &str, files: &[Shelved]) -> Said {
+        self.send_with(text, files).await.map_or(Said::Unanswered, |answer| Said::of(&answer))
+    }
+
+    /// [`Voice::say_with`], and what the platform says to it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn send_with(&mut self, text: &str, files: &[Shelved]) -> Result<Answer> {
+        let list = files.iter().map(|file| json!({ "fileName": file.name, "fileUrl": file.url }));
+        let mut payload = Value::from(self.payload.clone());
+        payload["message"] = text.into();
+        payload["channel"]["channelInfos"]["attachments"] = list.collect::<Vec<_>>().into();
+        let (path, body) = (self.path.clone(), payload.to_string());
+        Ok(self.shared.send(&mut self.http, &path, body.as_bytes()).await?)
     }
 
     /// `clearAgentSession`.

@@ -306,7 +306,8 @@ mod tests {
     }
 
     fn past(id: &str, text: &str, incoming: bool) -> Past {
-        Past { id: id.into(), text: text.into(), incoming, at: format!("2026-01-01T00:00:0{}Z", id.len()) }
+        let at = format!("2026-01-01T00:00:0{}Z", id.len());
+        Past { id: id.into(), text: text.into(), incoming, at, files: Vec::new() }
     }
 
     /// Everything is fine, with a repeat and two lines without an answer.

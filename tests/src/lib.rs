@@ -8,9 +8,13 @@
 //! | `server.rs` | the operator: starts, kills, stops and weighs the server |
 //! | `web.rs` | a customer in the web chat |
 //! | `botkit.rs` | a customer's BotKit server, and the agents behind it |
+//! | `files.rs` | files: made up, hashed, sent and fetched by a customer |
+//! | `operator.rs` | the operator's program: the API, with a key |
+//! | `shelf.rs` | files at a BotKit |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
 //! | `postgres.rs` | a database of its own for a test |
 //! | `checker.rs` | the judge: what each side said against what each side saw |
+//! | `file_checker.rs` | the same for files |
 //! | `dice.rs` | chance, with a seed |
 //! | `scratch.rs` | a directory that is gone afterwards |
 //! | `bin/bench/` | `make bench` |
@@ -18,10 +22,14 @@
 pub mod botkit;
 pub mod checker;
 pub mod dice;
+pub mod file_checker;
+pub mod files;
 pub mod http;
+pub mod operator;
 pub mod postgres;
 pub mod scratch;
 pub mod server;
+pub mod shelf;
 pub mod web;
 
 /// The one app of a test: its bot id, and the client id and secret that sign logins and BotKit calls.

@@ -42,6 +42,8 @@ pub struct Setup {
     pub flags: Vec<String>,
     /// More variables.
     pub variables: Vec<(String, String)>,
+    /// No file of it grows beyond so many kB: for those that would, the disk is full.
+    pub largest_file_kb: Option<u64>,
 }
 
 /// A running server.
@@ -89,12 +91,24 @@ pub fn example_with(directory: &Path, changes: &[(&str, &str)]) -> Result<PathBu
 
 /// The binary with nobody else's settings in its environment.
 pub fn command(profile: Profile) -> Command {
-    let mut command = Command::new(binary(profile));
+    without_settings(Command::new(binary(profile)))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("INTERLINE_"))
     {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// [`command`], with a limit on the size of files: writes fail beyond it, as on a full disk.
+fn limited(profile: Profile, kb: u64) -> Command {
+    let mut command = without_settings(Command::new("sh"));
+    // POSIX counts blocks of 512 bytes.
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kb * 2);
+    command.arg("-c").arg(script).arg(binary(profile));
     command
 }
 
@@ -136,6 +150,7 @@ impl Setup {
             botkit: botkit.to_owned(),
             flags: Vec::new(),
             variables: Vec::new(),
+            largest_file_kb: None,
         }
     }
 
@@ -144,7 +159,10 @@ impl Setup {
     /// # Errors
     /// When the log file cannot be opened.
     pub fn command(&self, address: SocketAddr) -> Result<Command> {
-        let mut command = command(self.profile);
+        let mut command = match self.largest_file_kb {
+            None => command(self.profile),
+            Some(kb) => limited(self.profile, kb),
+        };
         command.arg("serve").arg("--listen").arg(address.to_string()).arg("--data").arg(&self.data);
         command.arg("--app").arg(&self.app_file).args(&self.flags);
         if let Some(database) = &self.database {
@@ -186,6 +204,11 @@ impl Server {
     /// How it was started.
     pub fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// The next start has another limit: see [`Setup::largest_file_kb`].
+    pub fn set_largest_file_kb(&mut self, kb: Option<u64>) {
+        self.setup.largest_file_kb = kb;
     }
 
     /// Its process id.
@@ -283,6 +306,11 @@ impl Server {
         memory_of(self.pid())
     }
 
+    /// The most resident memory so far, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        most_memory_of(self.pid())
+    }
+
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
         let log = std::fs::read(self.setup.log()).unwrap_or_default();
@@ -298,10 +326,20 @@ impl Server {
     }
 }
 
-/// Resident memory of a process in bytes. Source: proc(5), `status`.
+/// Resident memory of a process in bytes.
 pub fn memory_of(pid: u32) -> u64 {
+    status_of(pid, "VmRSS:")
+}
+
+/// The most resident memory of a process so far, in bytes.
+pub fn most_memory_of(pid: u32) -> u64 {
+    status_of(pid, "VmHWM:")
+}
+
+/// A size in bytes. Source: proc(5), `status`.
+fn status_of(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::files::Attached;
 use crate::http::{Answer, Http};
 use crate::{App, now_ms};
 
@@ -55,6 +56,9 @@ pub enum Frame {
 /// Called with every frame.
 pub type Hook = Arc<dyn Fn(Frame) + Send + Sync>;
 
+/// Called with every frame, and what it was made from.
+pub type RawHook = Arc<dyn Fn(Frame, &str) + Send + Sync>;
+
 /// A line of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
@@ -66,6 +70,8 @@ pub struct Past {
     pub incoming: bool,
     /// When, as it is written.
     pub at: String,
+    /// The files that came with the words.
+    pub files: Vec<Attached>,
 }
 
 /// How a socket ended.
@@ -129,6 +135,14 @@ impl Site {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn open(&self, token: &str, reconnect: bool, hook: Hook) -> Result<Socket> {
+        self.open_raw(token, reconnect, Arc::new(move |frame, _| hook(frame))).await
+    }
+
+    /// [`Site::open`] with a hook that sees the frames as they came.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub async fn open_raw(&self, token: &str, reconnect: bool, hook: RawHook) -> Result<Socket> {
         let answer = self.start(token).await?;
         ensure!(answer.status == 200, "rtm/start: {} {}", answer.status, answer.text());
         let answer = answer.json();
@@ -183,6 +197,7 @@ fn past(message: &Value) -> Result<Past> {
         text: text("/components/0/data/text").context("history: a message without text")?,
         incoming: text("/type").as_deref() == Some("incoming"),
         at: text("/createdOn").context("history: a message without createdOn")?,
+        files: Attached::all(&message["attachments"])?,
     })
 }
 
@@ -192,9 +207,18 @@ impl Socket {
     /// # Errors
     /// The socket is gone.
     pub async fn say(&mut self, id: u64, text: &str) -> Result<()> {
+        self.say_with(id, text, &[]).await
+    }
+
+    /// [`Socket::say`] with files that were uploaded before.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub async fn say_with(&mut self, id: u64, text: &str, files: &[Attached]) -> Result<()> {
+        let files: Vec<Value> = files.iter().map(Attached::named).collect();
         let frame = json!({
             "clientMessageId": id, "resourceid": "/bot.message",
-            "message": { "body": text, "attachments": [], "customdata": {}, "metaTags": {} },
+            "message": { "body": text, "attachments": files, "customdata": {}, "metaTags": {} },
             "botInfo": self.bot, "client": "sdk", "meta": { "timezone": "Etc/UTC", "locale": "en-US" }, "id": id,
         });
         self.send(Message::text(frame.to_string())).await
@@ -234,6 +258,15 @@ impl Socket {
     /// It is not known whether the line was taken.
     pub async fn tell(&mut self, id: u64, text: &str) -> Result<()> {
         self.say(id, text).await?;
+        self.acked(id).await
+    }
+
+    /// [`Socket::say_with`] and [`Socket::acked`].
+    ///
+    /// # Errors
+    /// It is not known whether the line was taken.
+    pub async fn tell_with(&mut self, id: u64, text: &str, files: &[Attached]) -> Result<()> {
+        self.say_with(id, text, files).await?;
         self.acked(id).await
     }
 
@@ -285,7 +318,7 @@ struct Info {
 
 async fn read(
     mut source: SplitStream<WebSocketStream<TcpStream>>,
-    hook: Hook,
+    hook: RawHook,
     acks: mpsc::UnboundedSender<u64>,
     closed: watch::Sender<Option<Closed>>,
 ) {
@@ -297,7 +330,7 @@ async fn read(
                 if let Frame::Ack(id) = frame {
                     let _ = acks.send(id);
                 }
-                hook(frame);
+                hook(frame, &text);
             }
             Message::Close(frame) => {
                 code = frame.map(|frame| frame.code.into());

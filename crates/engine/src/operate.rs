@@ -290,6 +290,7 @@ impl Engine {
         }
         inner.customers.forget(app, customer).await;
         // What cannot be deleted now is, with the next sweep.
+        inner.files.spool(customer).forget().await;
         inner.sweep_files().await;
         Ok(erased)
     }

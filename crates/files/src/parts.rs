@@ -1,32 +1,39 @@
 //! Uploads under way: their bytes, spooled to a directory of this node. What is on disk counts: an upload goes on after a
 //! restart where its file ends.
 //!
-//! Bytes are collected to blocks and written by the pool for blocking work, which hashes them on the way: each byte is
-//! touched once. Only an upload that was taken up again after a restart is read once more for its hash.
+//! Each piece is written and hashed as it comes, by the pool for blocking work: no byte is copied here. What is written is
+//! synced while the rest comes, so that the end of a large upload does not wait for all of it. Only an upload that was taken
+//! up again after a restart is read once more for its hash.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use interline_connector::FileStream;
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// So many bytes are written at once. Two of these for an upload are all its memory here.
-const BLOCK: usize = 64 * 1024;
+/// What is written is synced in the background when it has grown by so many bytes.
+const SYNC: u64 = 2 * 1024 * 1024;
 
 /// Uploads under way. Cheap to clone.
 #[derive(Clone)]
 pub struct Parts {
     inner: Arc<Inner>,
+    /// Where the uploads of this handle are.
+    dir: PathBuf,
 }
 
 struct Inner {
-    dir: PathBuf,
+    /// The directory of all.
+    root: PathBuf,
     /// Those that have somebody adding to them, or a hash that is worth keeping.
     open: Mutex<HashMap<Uuid, Open>>,
 }
@@ -105,7 +112,15 @@ impl Parts {
     pub fn open(dir: impl Into<PathBuf>) -> std::io::Result<Self> {
         let dir = dir.into();
         private_dir(&dir)?;
-        Ok(Self { inner: Arc::new(Inner { dir, open: Mutex::default() }) })
+        let inner = Inner { root: dir.clone(), open: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner), dir })
+    }
+
+    /// The uploads of one owner: they have a directory of their own, so that all of them can be forgotten.
+    pub fn of(&self, owner: &str) -> Self {
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let name: String = owner.chars().filter(plain).collect();
+        Self { inner: self.inner.clone(), dir: self.inner.root.join(name) }
     }
 
     /// Adds bytes at `at`; not more than `max` in all. A second call for the same upload ends the first and waits until it
@@ -130,8 +145,8 @@ impl Parts {
             Some(running) if running.hashed == offset => Some(running.hasher),
             _ => (offset == 0).then(Sha256::new),
         };
-        let mut spool = Spool { path: self.path(id), file: None, hasher, len: offset };
-        let mut block = Vec::with_capacity(BLOCK);
+        let mut spool =
+            Spool { path: self.path(id), file: None, hasher, len: offset, synced: offset, sync: None };
         let ended = loop {
             let next = tokio::select! {
                 biased;
@@ -142,22 +157,14 @@ impl Parts {
                 None => break Ok(()),
                 Some(Err(_)) => break Err(AppendError::Interrupted { offset: 0 }),
                 Some(Ok(piece)) => {
-                    if spool.len + (block.len() + piece.len()) as u64 > max {
+                    if spool.len + piece.len() as u64 > max {
                         break Err(AppendError::TooLarge);
                     }
-                    let mut piece = piece.as_ref();
-                    while !piece.is_empty() {
-                        let (now, later) = piece.split_at(piece.len().min(BLOCK - block.len()));
-                        block.extend_from_slice(now);
-                        piece = later;
-                        if block.len() == BLOCK {
-                            (spool, block) = spool.write(block).await?;
-                        }
-                    }
+                    spool = spool.write(piece).await?;
                 }
             }
         };
-        (spool, _) = spool.write(block).await?;
+        spool.settle().await?;
         *running = spool.hasher.map(|hasher| Running { hasher, hashed: spool.len });
         match ended {
             Ok(()) => Ok(spool.len),
@@ -199,7 +206,7 @@ impl Parts {
 
     /// A place for a changed copy of an upload. [`Parts::remove`] removes it too.
     pub fn scratch(&self, id: Uuid) -> PathBuf {
-        self.inner.dir.join(format!("{}.copy", id.simple()))
+        self.dir.join(format!("{}.copy", id.simple()))
     }
 
     /// Forgets an upload.
@@ -220,20 +227,26 @@ impl Parts {
         }
     }
 
+    /// Forgets all uploads of this handle's owner; those that bytes come for now are ended.
+    pub async fn forget(&self) {
+        let dir = self.dir.clone();
+        let ids = blocking(move || names(&dir)).await.unwrap_or_default();
+        for id in ids.iter().filter_map(|name| Uuid::try_parse(name.to_str()?).ok()) {
+            self.remove(id).await;
+        }
+        let dir = self.dir.clone();
+        match blocking(move || std::fs::remove_dir_all(dir)).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "uploads were not removed");
+            }
+            _ => {}
+        }
+    }
+
     /// Forgets uploads that nobody added to since `before`. Returns how many.
     pub async fn sweep(&self, before: SystemTime) -> u64 {
-        let dir = self.inner.dir.clone();
-        let swept = blocking(move || {
-            let mut swept = Vec::new();
-            for entry in std::fs::read_dir(dir)? {
-                let entry = entry?;
-                let old = entry.metadata().and_then(|found| found.modified()).is_ok_and(|at| at < before);
-                if old && std::fs::remove_file(entry.path()).is_ok() {
-                    swept.push(entry.file_name());
-                }
-            }
-            Ok(swept)
-        });
+        let root = self.inner.root.clone();
+        let swept = blocking(move || sweep(&root, before));
         let swept = swept.await.unwrap_or_default();
         let ids = swept.iter().filter_map(|name| Uuid::try_parse(name.to_str()?).ok());
         let mut open = self.opened();
@@ -244,7 +257,7 @@ impl Parts {
     }
 
     fn path(&self, id: Uuid) -> PathBuf {
-        self.inner.dir.join(id.simple().to_string())
+        self.dir.join(id.simple().to_string())
     }
 
     fn opened(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Open>> {
@@ -267,35 +280,91 @@ struct Spool {
     /// None: what was there before this process was not hashed.
     hasher: Option<Sha256>,
     len: u64,
+    /// Up to here a sync was asked for.
+    synced: u64,
+    /// The sync that is under way. Its error is the only one that tells of bytes lost by the disk.
+    sync: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Spool {
-    /// Writes a block; gives it back empty.
-    async fn write(mut self, mut block: Vec<u8>) -> Result<(Self, Vec<u8>), AppendError> {
-        if block.is_empty() {
-            return Ok((self, block));
+    /// Writes a piece.
+    async fn write(mut self, piece: Bytes) -> Result<Self, AppendError> {
+        if piece.is_empty() {
+            return Ok(self);
         }
         let work = move || {
             let mut file = match self.file.take() {
                 Some(file) => file,
                 None => append_to(&self.path)?,
             };
-            file.write_all(&block)?;
+            file.write_all(&piece)?;
             if let Some(hasher) = &mut self.hasher {
-                hasher.update(&block);
+                hasher.update(&piece);
             }
-            self.len += block.len() as u64;
+            self.len += piece.len() as u64;
             self.file = Some(file);
-            block.clear();
-            Ok((self, block))
+            Ok(self)
         };
-        blocking(work).await.map_err(AppendError::from)
+        let mut spool = blocking(work).await?;
+        spool.sync_what_grew().await?;
+        Ok(spool)
+    }
+
+    /// Begins a sync of what was written since the last one, if that is over.
+    async fn sync_what_grew(&mut self) -> Result<(), AppendError> {
+        if self.len - self.synced < SYNC || self.sync.as_ref().is_some_and(|sync| !sync.is_finished()) {
+            return Ok(());
+        }
+        self.settle().await?;
+        if let Some(file) = &self.file {
+            let file = file.try_clone()?;
+            self.synced = self.len;
+            self.sync = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    /// Waits for the sync that is under way.
+    async fn settle(&mut self) -> Result<(), AppendError> {
+        match self.sync.take() {
+            Some(sync) => Ok(sync.await.map_err(std::io::Error::other)??),
+            None => Ok(()),
+        }
     }
 }
 
+/// Opens a file to add to; its owner's directory is made with it.
 fn append_to(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    let open = || std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(owner)) if error.kind() == std::io::ErrorKind::NotFound => {
+            private_dir(owner)?;
+            open()
+        }
+        (opened, _) => opened,
+    }
+}
+
+fn names(dir: &Path) -> std::io::Result<Vec<OsString>> {
+    std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// Removes files that were not written to since `before`, and owners' directories that are empty then. Returns their names.
+fn sweep(dir: &Path, before: SystemTime) -> std::io::Result<Vec<OsString>> {
+    let mut swept = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let found = entry.metadata()?;
+        if found.is_dir() {
+            swept.extend(sweep(&entry.path(), before)?);
+            // One that is not empty stays.
+            let _ = std::fs::remove_dir(entry.path());
+        } else if found.modified().is_ok_and(|at| at < before) && std::fs::remove_file(entry.path()).is_ok() {
+            swept.push(entry.file_name());
+        }
+    }
+    Ok(swept)
 }
 
 /// Makes a directory for this user alone.

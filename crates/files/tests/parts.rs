@@ -108,3 +108,39 @@ async fn a_stored_file_is_whole_replaced_and_deleted() {
         assert!(blobs.put(key, &scratch.file("x", b"x")).await.is_err(), "{key}");
     }
 }
+
+#[tokio::test]
+async fn all_uploads_of_one_owner_are_forgotten_and_nobody_elses() {
+    let scratch = Scratch::new();
+    let parts = Parts::open(scratch.path().join("parts")).unwrap();
+    let (ann, bob) = (parts.of("cus_ann"), parts.of("cus_bob/../../x"));
+    let (one, two, three) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    for (of, id) in [(&ann, one), (&ann, two), (&bob, three)] {
+        of.append(id, 0, stream(vec![Ok(b"words".to_vec())]), 100).await.unwrap();
+    }
+    assert!(scratch.path().join("parts/cus_bobx").is_dir(), "an owner's name is no path");
+    ann.forget().await;
+    ann.forget().await;
+    assert_eq!((ann.len(one).await.unwrap(), ann.len(two).await.unwrap()), (0, 0));
+    assert_eq!(bob.len(three).await.unwrap(), 5);
+    assert!(!scratch.path().join("parts/cus_ann").exists());
+    // Old ones are swept wherever they are, and empty directories with them.
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(parts.sweep(later).await, 1);
+    assert!(!scratch.path().join("parts/cus_bobx").exists());
+    assert_eq!(bob.append(three, 0, stream(vec![Ok(b"anew".to_vec())]), 100).await, Ok(4));
+}
+
+#[tokio::test]
+async fn a_large_upload_in_odd_pieces_is_whole() {
+    let scratch = Scratch::new();
+    let parts = Parts::open(scratch.path().join("parts")).unwrap().of("cus_ann");
+    let id = Uuid::now_v7();
+    let pieces: Vec<Vec<u8>> = (0..120_u8).map(|n| vec![n; 70_001]).collect();
+    let all = pieces.concat();
+    let came = parts.append(id, 0, stream(pieces.into_iter().map(Ok).collect()), 10_000_000).await;
+    assert_eq!(came, Ok(all.len() as u64));
+    let whole = parts.whole(id).await.unwrap().unwrap();
+    assert_eq!(whole, measure(whole.path.clone()).unwrap());
+    assert!(std::fs::read(&whole.path).unwrap() == all);
+}

@@ -50,7 +50,7 @@ impl Inner {
         let bytes = self.files.storage.http.fetch(url, headers, DEADLINE).await;
         let bytes = bytes.map_err(FileRefused::Unfetchable)?;
         let id = Uuid::now_v7();
-        let parts = &self.files.storage.parts;
+        let parts = self.files.spool(customer);
         let came = parts.append(id, 0, bytes, rules.max_bytes).await.map_err(|error| match error {
             AppendError::TooLarge => FileRefused::TooLarge { max: rules.max_bytes },
             AppendError::Full => FileRefused::Full,

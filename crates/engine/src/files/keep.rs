@@ -3,6 +3,8 @@
 //! The row is written before the bytes get their place, and the spooled bytes leave with the last step: a crash in
 //! between leaves a row that nobody knows the id of, which the sweep takes, and bytes from which it can be done again.
 
+use std::path::PathBuf;
+
 use interline_connector::{FileRefused, formats};
 use interline_core::{AppId, CustomerId, File, FileId};
 use interline_files::blobs::BlobError;
@@ -49,7 +51,7 @@ impl Inner {
         let kept = self.keep_one(rules, sender, upload, given_name, size).await;
         observe::file_taken(sender.by, &kept);
         if !kept.as_ref().is_err_and(FileRefused::is_passing) {
-            self.files.storage.parts.remove(upload).await;
+            self.files.spool(sender.customer).remove(upload).await;
             self.files.is_over(sender.app, sender.customer, upload);
         }
         kept
@@ -63,7 +65,7 @@ impl Inner {
         given_name: &str,
         declared: Option<u64>,
     ) -> Result<File, FileRefused> {
-        let parts = &self.files.storage.parts;
+        let parts = self.files.spool(sender.customer);
         let Some(whole) = parts.whole(upload).await.map_err(unavailable)? else {
             // The bytes left the spool when they were stored.
             return self.kept_already(sender, &file_id(upload)).await?.ok_or(FileRefused::Empty);
@@ -81,7 +83,11 @@ impl Inner {
         let format = blocking(move || content::decide(&judged, &path)).await?.map_err(unavailable)?;
         let format = format.ok_or(FileRefused::Mismatch { extension })?;
         let warning = self.scan(rules, &whole).await?;
-        let whole = if rules.strip_location { self.strip(upload, whole, format).await? } else { whole };
+        let whole = if rules.strip_location {
+            self.strip(parts.scratch(upload), whole, format).await?
+        } else {
+            whole
+        };
         let Whole { path, size, sha256 } = whole;
         let id = file_id(upload);
         let file = File { id, name, mime: format.mime.to_owned(), size, sha256, warning };
@@ -148,14 +154,14 @@ impl Inner {
     /// A picture without what tells where it was taken. One that cannot be read to its end is not what its name says.
     async fn strip(
         &self,
-        upload: Uuid,
+        to: PathBuf,
         whole: Whole,
         format: &'static formats::Format,
     ) -> Result<Whole, FileRefused> {
         if format.category != formats::Category::Image {
             return Ok(whole);
         }
-        let (from, to) = (whole.path.clone(), self.files.storage.parts.scratch(upload));
+        let from = whole.path.clone();
         let stripped = blocking(move || {
             let stripped = strip::strip(&from, &to, format)?;
             stripped.then(|| measure(to)).transpose()

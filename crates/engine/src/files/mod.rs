@@ -78,9 +78,26 @@ impl Desk {
         begun.get(&(app.clone(), customer.clone())).map_or(0, HashSet::len)
     }
 
-    fn begins(&self, app: &AppId, customer: &CustomerId, upload: Uuid) {
+    /// An upload has bytes from now on. Refused where the customer has `most` others already.
+    fn begins(
+        &self,
+        app: &AppId,
+        customer: &CustomerId,
+        upload: Uuid,
+        most: usize,
+    ) -> Result<(), FileRefused> {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.entry((app.clone(), customer.clone())).or_default().insert(upload);
+        let theirs = begun.entry((app.clone(), customer.clone())).or_default();
+        if theirs.len() >= most && !theirs.contains(&upload) {
+            return Err(FileRefused::TooManyWaiting { max: WAITING });
+        }
+        theirs.insert(upload);
+        Ok(())
+    }
+
+    /// Where the bytes of a customer's uploads are.
+    pub(crate) fn spool(&self, customer: &CustomerId) -> Parts {
+        self.storage.parts.of(customer.as_str())
     }
 
     fn is_over(&self, app: &AppId, customer: &CustomerId, upload: Uuid) {

@@ -51,16 +51,14 @@ impl Inner {
         if theirs { Ok(ticket) } else { Err(FileRefused::Unknown) }
     }
 
-    /// The customer has room for one more.
-    async fn has_room(&self, app: &AppId, customer: &CustomerId) -> Result<(), FileRefused> {
+    /// How many files of the customer are stored and not sent.
+    async fn unsent(&self, app: &AppId, customer: &CustomerId) -> Result<usize, FileRefused> {
         let unsent = self.store.unshared_count(app.as_str(), customer.as_str()).await.map_err(unavailable)?;
-        let waiting =
-            usize::try_from(unsent).unwrap_or(usize::MAX).saturating_add(self.files.begun(app, customer));
-        if waiting < WAITING { Ok(()) } else { Err(FileRefused::TooManyWaiting { max: WAITING }) }
+        Ok(usize::try_from(unsent).unwrap_or(usize::MAX))
     }
 
     async fn progress(&self, app: &AppId, ticket: &Ticket) -> Result<Progress, FileRefused> {
-        let offset = self.files.storage.parts.len(ticket.id).await.map_err(unavailable)?;
+        let offset = self.files.spool(&ticket.customer).len(ticket.id).await.map_err(unavailable)?;
         if offset == 0 {
             let row =
                 self.store.file(app.as_str(), file_id(ticket.id).as_str()).await.map_err(unavailable)?;
@@ -103,7 +101,11 @@ impl Files for Engine {
             _ => {}
         }
         let name = declared.name.map(|name| judge_name(&rules, &name)).transpose()?;
-        inner.has_room(app, &customer.id).await?;
+        let waiting =
+            inner.unsent(app, &customer.id).await?.saturating_add(inner.files.begun(app, &customer.id));
+        if waiting >= WAITING {
+            return Err(FileRefused::TooManyWaiting { max: WAITING });
+        }
         let ticket = Ticket {
             id: Uuid::now_v7(),
             app: app.clone(),
@@ -142,12 +144,10 @@ impl Files for Engine {
             let there = so_far.offset;
             return if at == there { Ok(so_far) } else { Err(FileRefused::Misplaced { offset: there }) };
         }
-        if so_far.offset == 0 {
-            inner.has_room(app, &customer.id).await?;
-        }
-        inner.files.begins(app, &customer.id, ticket.id);
+        let unsent = if so_far.offset == 0 { inner.unsent(app, &customer.id).await? } else { 0 };
+        inner.files.begins(app, &customer.id, ticket.id, WAITING.saturating_sub(unsent))?;
         let most = ticket.size.unwrap_or(rules.max_bytes).min(rules.max_bytes);
-        let parts = &inner.files.storage.parts;
+        let parts = inner.files.spool(&customer.id);
         let offset = match parts.append(ticket.id, at, bytes, most).await {
             Ok(offset) => offset,
             Err(error) => {
@@ -191,7 +191,7 @@ impl Files for Engine {
 
     async fn cancel(&self, app: &AppId, customer: &Customer, upload: &Upload) {
         if let Ok(ticket) = self.inner.ticket(app, customer, upload) {
-            self.inner.files.storage.parts.remove(ticket.id).await;
+            self.inner.files.spool(&customer.id).remove(ticket.id).await;
             self.inner.files.is_over(app, &customer.id, ticket.id);
             // It may be finished already, and wait for an entry.
             let (store, now) = (&self.inner.store, self.inner.now().0);

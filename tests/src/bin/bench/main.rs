@@ -10,6 +10,7 @@
 //! | `baseline.rs` | the same rows through the same writer, with no logic and no network |
 //! | `idle.rs` | memory of conversations in which nothing happens |
 //! | `start.rs` | start to ready, and lists, with 100,000 conversations |
+//! | `files.rs` | files of 25 MB beside a bare handler, and a hundred at once |
 //! | `table.rs` | the figures beside the aims |
 //!
 //! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
@@ -18,6 +19,7 @@
 
 mod baseline;
 mod crowd;
+mod files;
 mod idle;
 mod machine;
 mod phase;
@@ -98,19 +100,31 @@ fn seconds() -> Duration {
 #[tokio::main]
 async fn main() -> Result<()> {
     let begin = std::time::Instant::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, directory] = arguments.as_slice()
+        && mode == "bare"
+    {
+        return files::bare(directory.into()).await;
+    }
     let scratch = Scratch::new("bench")?;
     println!("{}\n", machine::describe(scratch.path()));
     let fsync = machine::fsync(scratch.path())?;
     println!("{fsync}\n");
+    // `bench start`, `bench files`: that part alone.
+    match arguments.first().map(String::as_str) {
+        Some("start") => {
+            println!("{}\n", start::measure().await?);
+            return Ok(());
+        }
+        Some("files") => {
+            println!("{}\n", files::measure().await?);
+            return Ok(());
+        }
+        Some(_) | None => {}
+    }
     match machine::node_sink().await {
         Ok(sink) => println!("{sink}\n"),
         Err(error) => println!("Node sink: not measured ({error:#})\n"),
-    }
-    // `bench start`: this part alone.
-    let only_start = std::env::args().nth(1).as_deref() == Some("start");
-    if only_start {
-        println!("{}\n", start::measure().await?);
-        return Ok(());
     }
     let mut rows = Vec::new();
     for conversations in [1, 1_000] {
@@ -125,6 +139,7 @@ async fn main() -> Result<()> {
     println!("{}", table::all(&rows, &fsync));
     println!("{}\n", idle::measure().await?);
     println!("{}\n", start::measure().await?);
+    println!("{}\n", files::measure().await?);
     println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
     Ok(())
 }

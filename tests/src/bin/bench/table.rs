@@ -10,7 +10,8 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn met(met: bool) -> &'static str {
+/// Whether an aim is.
+pub fn met(met: bool) -> &'static str {
     if met { "met" } else { "**NOT met**" }
 }
 

@@ -129,7 +129,7 @@ where
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 fn read_head(head: &[u8]) -> Head {
@@ -169,9 +169,14 @@ pub(super) struct Base64 {
 
 impl Base64 {
     pub fn decode(&mut self, piece: &[u8]) -> Result<Vec<u8>, Malformed> {
-        self.rest.extend(piece.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        if piece.iter().any(u8::is_ascii_whitespace) {
+            self.rest.extend(piece.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        } else {
+            self.rest.extend_from_slice(piece);
+        }
         let whole = self.rest.len() / 4 * 4;
-        let ready: Vec<u8> = self.rest.drain(..whole).collect();
+        let later = self.rest.split_off(whole);
+        let ready = std::mem::replace(&mut self.rest, later);
         STANDARD.decode(ready).map_err(|_| Malformed)
     }
 
