@@ -32,10 +32,11 @@ impl Inner {
             let wanted = self.in_force();
             running.retain(|key, (agent, _)| wanted.get(key).is_some_and(|now| Arc::ptr_eq(now, agent)));
             for (key, agent) in wanted {
-                if !running.contains_key(&key) {
-                    let task = tokio::spawn(self.clone().keep_listening(key.1.clone(), agent.clone()));
-                    running.insert(key, (agent, AbortOnDropHandle::new(task)));
-                }
+                let name = key.1.clone();
+                running.entry(key).or_insert_with(|| {
+                    let task = tokio::spawn(self.clone().keep_listening(name, agent.clone()));
+                    (agent, AbortOnDropHandle::new(task))
+                });
             }
             if changes.changed().await.is_err() {
                 return;
