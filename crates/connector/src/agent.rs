@@ -229,4 +229,11 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// What is wrong with the settings, naming the field and the remedy.
     fn build(&self, settings: Value, env: Env) -> Result<Arc<dyn AgentSystem>, String>;
+
+    /// A stand-in for the vendor, in which nothing happened yet. None: there is no such thing.
+    #[cfg(feature = "simulators")]
+    fn stand_in(&self, tenant: &crate::simulator::Tenant) -> Option<Arc<dyn crate::simulator::StandIn>> {
+        let _ = tenant;
+        None
+    }
 }

@@ -16,6 +16,7 @@
 //! | `clock.rs` | a clock that can be moved |
 //! | `page.rs` | the agent page and its JSON, under `/_sim/{vendor}` |
 //! | `serve.rs` | a stand-in on a port of its own, for tests |
+//! | `stand_in.rs` | what every stand-in offers to `simulate`, the demo and the conformance suite |
 
 mod acts;
 mod chat;
@@ -26,6 +27,7 @@ mod log;
 mod page;
 mod serve;
 mod shelf;
+mod stand_in;
 
 pub use acts::{Act, ActError, Acts, AgentFile};
 pub use chat::{By, Chat, ChatState, Line, ShownFile};
@@ -34,3 +36,4 @@ pub use desk::Desk;
 pub use faults::{Fault, Faults, Rule};
 pub use log::{Direction, Log, Logged};
 pub use serve::Served;
+pub use stand_in::{Deviation, OUTSIDE_HOURS, Points, SCENARIOS, StandIn, Tenant};
