@@ -34,7 +34,7 @@ async fn a_hand_over_as_operators_see_it() {
     assert_eq!(live["items"][0]["transfer"]["no"], 1);
     assert_eq!(live["items"].as_array().unwrap().len(), 1);
 
-    let chat = world.botkit.conversations()[0].id.clone();
+    let chat = world.botkit.desk().chats()[0].id.clone();
     world.botkit.say(&chat, "Hello from the desk").await.unwrap();
     let transfer = format!("{path}/transfers/1");
     operator.act(&format!("{transfer}/retry")).await.refused(409, "agent_is_there");

@@ -114,9 +114,10 @@ impl Faults {
         self.rules().clone()
     }
 
-    /// The faults of what the stand-in tells that strike now; each is used up once.
+    /// The faults of what the stand-in tells that strike now; each is used up once. Those of the vendor's own are not among
+    /// them ([`Faults::special`]): they wait for what they are for.
     pub fn told(&self, what: &str) -> Vec<Fault> {
-        self.take(what, |fault| !fault.is_for_call())
+        self.take(what, |fault| !fault.is_for_call() && !matches!(fault, Fault::Special { .. }))
     }
 
     /// Whether a fault of the vendor's own strikes now; it is used up once.
@@ -140,12 +141,14 @@ impl Faults {
         taken
     }
 
-    /// Handles a call under the faults that strike it. None: it is never answered.
+    /// Handles a call under the faults that strike it. None: it is never answered. `error`: how a status is worded.
     pub(super) async fn strike(
         &self,
         call: &str,
+        error: fn(StatusCode) -> Response,
         handle: impl Future<Output = Response>,
     ) -> Option<Response> {
+        let scripted = |status: u16, retry_after: Option<u64>| scripted(error, status, retry_after);
         let faults = self.take(call, Fault::is_for_call);
         for fault in &faults {
             match fault {
@@ -175,9 +178,13 @@ impl Faults {
     }
 }
 
-fn scripted(status: u16, retry_after: Option<u64>) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, "a scripted fault").into_response();
+/// What a vendor that words its errors in no way of its own answers.
+pub(super) fn plain(status: StatusCode) -> Response {
+    (status, "a scripted fault").into_response()
+}
+
+fn scripted(error: fn(StatusCode) -> Response, status: u16, retry_after: Option<u64>) -> Response {
+    let mut response = error(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -213,7 +220,7 @@ mod tests {
     fn a_special_fault_strikes_by_its_name() {
         let faults = Faults::default();
         faults.add("evict", 1, Fault::Special { name: "evict".into() });
-        assert!(!faults.special("other"));
+        assert!(!faults.special("other") && faults.told("evict").is_empty());
         assert!(faults.special("evict") && !faults.special("evict"));
     }
 }
