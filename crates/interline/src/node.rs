@@ -43,7 +43,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
     if node.apps.ids().is_empty() {
         tracing::warn!("there is no app yet: give one with --app FILE, or apply one (docs/operate)");
     }
-    node.run(|routes| routes, || {}).await
+    node.run(|routes| routes, |_| {}).await
 }
 
 /// `interline migrate`.
@@ -121,7 +121,7 @@ impl Node {
     ///
     /// # Errors
     /// When an app cannot be recorded or the listener fails.
-    pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce()) -> Result<()> {
+    pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce(&Engine)) -> Result<()> {
         let engine = Engine::start(interline_engine::Settings {
             store: self.store,
             apps: self.apps,
@@ -134,7 +134,7 @@ impl Node {
         let routes = more(interline_api::router(&engine));
         let address = self.listener.local_addr()?;
         tracing::info!(%address, public_url = %self.public_url, "serving");
-        ready();
+        ready(&engine);
         let stopped = engine.clone();
         // A line and its ping are two small writes: without this the second waits for the client's delayed ACK (40 ms).
         let listener = self.listener.tap_io(|tcp| {

@@ -22,7 +22,7 @@ mod sdk;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::Router;
 use interline_connector::Algorithm;
 use interline_connector::simulator::{Act, ActError, Acts as _, Desk};
 use serde::{Deserialize, Serialize};
