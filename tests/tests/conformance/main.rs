@@ -44,7 +44,6 @@ use interline_connector::simulator::{Deviation, SCENARIOS};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use kind::Kind;
-use world::World;
 
 /// A scenario on its way.
 type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;

@@ -49,8 +49,6 @@ impl Office {
 
 /// The world of one test.
 pub struct World {
-    /// The connector under test.
-    pub kind: Kind,
     /// The server.
     pub server: Server,
     /// The agent systems in the order of the ladder.
@@ -104,7 +102,7 @@ impl World {
             let url = answer.json()["url"].as_str().context("no webhook address")?.parse()?;
             office.stand_in.calls(url);
         }
-        Ok(Self { kind, server, offices, operator, app, database, _scratch: scratch })
+        Ok(Self { server, offices, operator, app, database, _scratch: scratch })
     }
 
     /// The agents of the first agent system.
