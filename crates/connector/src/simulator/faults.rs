@@ -116,7 +116,7 @@ impl Faults {
 
     /// The faults of what the stand-in tells that strike now; each is used up once.
     pub fn told(&self, what: &str) -> Vec<Fault> {
-        self.take(what, |fault| !fault.is_for_call())
+        self.take(what, |fault| !fault.is_for_call() && !matches!(fault, Fault::Special { .. }))
     }
 
     /// Whether a fault of the vendor's own strikes now; it is used up once.
@@ -213,7 +213,8 @@ mod tests {
     fn a_special_fault_strikes_by_its_name() {
         let faults = Faults::default();
         faults.add("evict", 1, Fault::Special { name: "evict".into() });
-        assert!(!faults.special("other"));
+        // Whatever is told meanwhile does not use it up.
+        assert!(!faults.special("other") && faults.told("a message").is_empty());
         assert!(faults.special("evict") && !faults.special("evict"));
     }
 }
