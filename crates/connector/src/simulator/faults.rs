@@ -120,6 +120,12 @@ impl Faults {
         self.take(what, |fault| !fault.is_for_call() && !matches!(fault, Fault::Special { .. }))
     }
 
+    /// The faults of a call that comes as a frame of a socket, by its name: the stand-in does what they say itself. Each is
+    /// used up once.
+    pub fn called(&self, what: &str) -> Vec<Fault> {
+        self.take(what, Fault::is_for_call)
+    }
+
     /// Whether a fault of the vendor's own strikes now; it is used up once.
     pub fn special(&self, name: &str) -> bool {
         !self.take(name, |fault| matches!(fault, Fault::Special { name: known } if known == name)).is_empty()
@@ -220,7 +226,8 @@ mod tests {
     fn a_special_fault_strikes_by_its_name() {
         let faults = Faults::default();
         faults.add("evict", 1, Fault::Special { name: "evict".into() });
-        assert!(!faults.special("other") && faults.told("evict").is_empty());
+        // Whatever is told meanwhile does not use it up.
+        assert!(!faults.special("other") && faults.told("a message").is_empty());
         assert!(faults.special("evict") && !faults.special("evict"));
     }
 }

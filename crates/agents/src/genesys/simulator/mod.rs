@@ -1,0 +1,45 @@
+//! Stand-ins for Genesys Cloud: an organisation with an Open Messaging integration, and one with a Messenger deployment. They
+//! speak the real paths and frames, are strict about what the fact sheet says is required, and know nothing of our client.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `open.rs` | the organisation with Open Messaging: its settings, what its agents do |
+//! | `conversation.rs` | a conversation and who takes part in it, as the API tells |
+//! | `gate.rs` | access tokens, the rate limit, the error body |
+//! | `rest.rs` | the API |
+//! | `inbound.rs` | what comes in for the agents: checks, and what it does |
+//! | `webhook.rs` | what goes out: signed, tried again |
+//! | `channels.rs` | notification channels |
+//! | `guest.rs`, `guest_socket.rs`, `guest_files.rs` | the organisation with a Messenger deployment |
+
+mod channels;
+mod conversation;
+mod gate;
+pub mod guest;
+mod guest_files;
+mod guest_socket;
+mod inbound;
+pub mod open;
+mod rest;
+mod webhook;
+
+#[cfg(test)]
+pub(super) use webhook::signature;
+
+/// The attribute by which the stand-in's flow says why it ended a chat without an agent. See the set-up guide.
+const RESULT: &str = "InterlineResult";
+
+/// An RFC 3339 time with milliseconds.
+fn time(ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// A queue has one id, derived from its name.
+fn queue_id(name: &str) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+}
