@@ -15,12 +15,21 @@
 
 pub mod botkit;
 pub mod genesys;
+pub mod salesforce;
+pub mod servicenow;
 
 use interline_connector::agent::Connector;
 
 /// Every agent system there is. The only list of them.
 pub fn all() -> &'static [&'static dyn Connector] {
-    &[&botkit::BotKit, &genesys::GenesysOpen, &genesys::GenesysGuest]
+    &[
+        &botkit::BotKit,
+        &salesforce::Salesforce,
+        &genesys::GenesysOpen,
+        &genesys::GenesysGuest,
+        &servicenow::ServiceNow,
+        &servicenow::ServiceNowTokyo,
+    ]
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What it is for: a part of `METHOD /path` for a call that comes, or of the name of what the stand-in does itself; none:
-    /// all that the fault can be for.
+    /// What it is for: a part of `METHOD /path` for a call that comes, or of the name of what the stand-in does itself; its end,
+    /// if a `$` follows. None: all that the fault can be for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// How many times; none: until the rules are changed.
@@ -137,7 +137,7 @@ impl Faults {
         for rule in rules.iter_mut() {
             // The names of special ones are what they are for.
             let named = matches!(rule.fault, Fault::Special { .. });
-            let meant = named || rule.on.as_deref().is_none_or(|on| what.contains(on));
+            let meant = named || rule.on.as_deref().is_none_or(|on| names(on, what));
             if rule.times != Some(0) && meant && fits(&rule.fault) {
                 taken.push(rule.fault.clone());
                 rule.times = rule.times.map(|times| times - 1);
@@ -189,6 +189,11 @@ pub(super) fn plain(status: StatusCode) -> Response {
     (status, "a scripted fault").into_response()
 }
 
+/// A path of which others are the beginning needs the `$`.
+fn names(on: &str, what: &str) -> bool {
+    on.strip_suffix('$').map_or_else(|| what.contains(on), |end| what.ends_with(end))
+}
+
 fn scripted(error: fn(StatusCode) -> Response, status: u16, retry_after: Option<u64>) -> Response {
     let mut response = error(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if let Some(seconds) = retry_after {
@@ -220,6 +225,14 @@ mod tests {
         assert_eq!(faults.told("a message"), [Fault::Twice, Fault::Lose]);
         assert_eq!(faults.told("a message"), [Fault::Lose]);
         assert_eq!(faults.all().len(), 1);
+    }
+
+    #[test]
+    fn a_rule_can_be_for_an_end() {
+        let faults = Faults::default();
+        faults.add("POST /chats$", 1, Fault::NeverAnswer);
+        let struck = |what: &str| faults.take(what, Fault::is_for_call).len();
+        assert_eq!([struck("POST /chats/1/lines"), struck("POST /v2 POST /chats")], [0, 1]);
     }
 
     #[test]
