@@ -46,6 +46,12 @@ impl Tokens {
         Ok(token)
     }
 
+    /// The token that is there, if it lasts; for what cannot wait for another.
+    pub fn known(&self) -> Option<SecretString> {
+        let known = self.0.try_lock().ok()?;
+        known.as_ref().filter(|(_, until)| *until > Instant::now()).map(|(token, _)| token.clone())
+    }
+
     /// This one was refused: the next who asks fetches another, unless somebody did already.
     pub async fn refused(&self, token: &SecretString) {
         let mut known = self.0.lock().await;
@@ -73,7 +79,9 @@ mod tests {
         let (one, two) = tokio::join!(tokens.get(fetch()), tokens.get(fetch()));
         let (one, two) = (one.expect("a token"), two.expect("a token"));
         assert_eq!((one.expose_secret(), two.expose_secret()), ("t0", "t0"));
+        assert_eq!(tokens.known().map(|token| token.expose_secret().to_owned()).as_deref(), Some("t0"));
         tokens.refused(&one).await;
+        assert!(tokens.known().is_none());
         let three = tokens.get(fetch()).await.expect("a token");
         assert_eq!(three.expose_secret(), "t1");
         // The first was refused again, late: the new one stays.
