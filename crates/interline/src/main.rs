@@ -5,6 +5,7 @@
 //! | `settings.rs` | file, environment and flags, in this order |
 //! | `data.rs` | the data directory and the store: who uses it, and how a command opens it |
 //! | `node.rs` | a running node: store, engine, listener, and how it stops |
+//! | `open_files.rs` | how many connections a node may have |
 //! | `app_file.rs`, `variables.rs`, `places.rs` | an app's file: `${ENV}` filled in, each fault with its line |
 //! | `canonical.rs`, `yaml.rs` | a document as its file |
 //! | `apply.rs`, `export.rs`, `remote.rs` | configuration as code: commands that talk REST to a running server |
@@ -25,6 +26,7 @@ mod files;
 mod key;
 mod logs;
 mod node;
+mod open_files;
 mod outcome;
 mod places;
 mod rekey;

@@ -20,6 +20,7 @@ use crate::app_file::AppFile;
 use crate::data;
 use crate::files;
 use crate::logs;
+use crate::open_files;
 use crate::settings::Settings;
 
 /// `interline serve`.
@@ -29,6 +30,8 @@ use crate::settings::Settings;
 pub async fn serve(settings: Settings) -> Result<()> {
     // Until the very end: it sends the last spans when it goes.
     let _traces = logs::start_with_traces(&settings)?;
+    let files = open_files::raise()?;
+    tracing::debug!(files, "so many files may be open");
     let node = Node::open(&settings).await?;
     let mut seen = Vec::new();
     for path in &settings.app {
