@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::app;
+use interline_tests::document as app;
 use crate::world::SOON;
 
 /// A frame, and what it was made from.

@@ -1,59 +1,54 @@
-//! The agents of a stand-in: they act by its page, as a person does, and what they see is looked up in its desk.
+//! The agents of a stand-in, and what they see.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{self, By, Chat, ChatState, Clock, Faults, Line};
-use interline_tests::http::{Answer, Http};
+use interline_tests::http::Answer;
+use interline_tests::office::Office;
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::world::SOON;
 
 /// The agents.
 pub struct Desk {
-    inner: simulator::Desk,
-    at: SocketAddr,
-    base: String,
-    can: Vec<String>,
+    /// Where they sit.
+    pub office: Office,
     /// Chats that a test has been told of.
     known: Mutex<HashSet<String>>,
 }
 
 impl Desk {
-    /// Of the stand-in that is served there.
-    pub async fn new(inner: simulator::Desk, url: &Url) -> Result<Self> {
-        let at = SocketAddr::from(([127, 0, 0, 1], url.port().context("a port")?));
-        let base = format!("/_sim/{}", inner.vendor());
-        let about = Http::new(at).get(&format!("{base}/api/about"), &[]).await?.json();
-        let can = serde_json::from_value(about["can"].clone())?;
-        Ok(Self { inner, at, base, can, known: Mutex::default() })
+    /// Those of an office.
+    pub fn of(office: Office) -> Self {
+        Self { office, known: Mutex::default() }
+    }
+
+    fn inner(&self) -> &simulator::Desk {
+        self.office.desk()
     }
 
     /// Whether its agents can do that.
     pub fn can(&self, act: &str) -> bool {
-        self.can.iter().any(|known| known == act)
+        self.office.can(act)
     }
 
     /// What goes wrong on purpose.
     pub fn faults(&self) -> &Faults {
-        self.inner.faults()
+        self.inner().faults()
     }
 
     /// Its clock.
     pub fn clock(&self) -> &Clock {
-        self.inner.clock()
+        self.inner().clock()
     }
 
     // ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// What the page sends.
+    /// Does something that need not work.
     pub async fn tries(&self, chat: &str, act: &str, what: &Value) -> Result<Answer> {
-        let chat: String = url::form_urlencoded::byte_serialize(chat.as_bytes()).collect();
-        let path = format!("{}/api/conversations/{}/{act}", self.base, chat.replace('+', "%20"));
-        Ok(Http::new(self.at).post(&path, &[], what).await?)
+        self.office.act(&mut self.office.connect(), chat, act, what).await
     }
 
     /// Does something that must work.
@@ -78,20 +73,13 @@ impl Desk {
         self.acts(chat, "end", json!({})).await
     }
 
-    /// Puts a file on the shelf; its id.
-    pub async fn shelves(&self, name: &str, bytes: &[u8]) -> Result<String> {
-        let path = format!("{}/api/files?name={name}", self.base);
-        let answer = Http::new(self.at).call("PUT", &path, &[], bytes).await?;
-        answer.json()["id"].as_str().map(str::to_owned).context("the shelf has no room")
-    }
-
     // ── sees ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Waits for a chat that the test has not been told of.
     pub async fn next_chat(&self) -> Result<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let new = |desk: &simulator::Desk| desk.chats().into_iter().find(|chat| !known.contains(&chat.id));
-        let chat = self.inner.until(SOON, new).await;
+        let chat = self.inner().until(SOON, new).await;
         let chat = chat.with_context(|| format!("no hand-over came to the desk\n{}", self.story()))?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(chat.id.clone());
         Ok(chat.id)
@@ -99,17 +87,17 @@ impl Desk {
 
     /// A chat.
     pub fn chat(&self, id: &str) -> Result<Chat> {
-        self.inner.chat(id).with_context(|| format!("there is no chat {id}"))
+        self.inner().chat(id).with_context(|| format!("there is no chat {id}"))
     }
 
     /// How many chats there are.
     pub fn count(&self) -> usize {
-        self.inner.chats().len()
+        self.inner().chats().len()
     }
 
     /// Waits until a chat is so.
     pub async fn until<T>(&self, what: &str, id: &str, so: impl Fn(&Chat) -> Option<T>) -> Result<T> {
-        let found = self.inner.until(SOON, |desk| desk.chat(id).as_ref().and_then(&so)).await;
+        let found = self.inner().until(SOON, |desk| desk.chat(id).as_ref().and_then(&so)).await;
         found.with_context(|| format!("{what}: it did not happen at the desk\n{}", self.story()))
     }
 
@@ -142,7 +130,7 @@ impl Desk {
     /// All that it saw, for a person.
     pub fn story(&self) -> String {
         let mut story = String::new();
-        for chat in self.inner.chats() {
+        for chat in self.inner().chats() {
             story += &format!("  {} {:?} {:?} {:?}\n", chat.id, chat.state, chat.agent, chat.context);
             for line in &chat.lines {
                 let failed = line.failed.as_deref().unwrap_or_default();
@@ -150,7 +138,7 @@ impl Desk {
             }
         }
         let calls: Vec<String> = self
-            .inner
+            .inner()
             .log()
             .all()
             .iter()

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{ChatState, Fault, OUTSIDE_HOURS, Rule};
 use serde_json::json;
 
-use crate::app;
+use interline_tests::document as app;
 use crate::customer::Customer;
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::{World, set};
 
 /// It is over: the bot has the customer, and nothing that they say goes to the desk any more.

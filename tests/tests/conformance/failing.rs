@@ -5,9 +5,9 @@ use interline_connector::manifest::Dedupe;
 use interline_connector::simulator::{Fault, Rule};
 use serde_json::Value;
 
-use crate::app;
+use interline_tests::document as app;
 use crate::customer::Customer;
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::World;
 
 /// Whatever token we have is old after so long, milliseconds: longer than any vendor's.

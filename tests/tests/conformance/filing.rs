@@ -7,7 +7,7 @@ use interline_tests::dice::Dice;
 use interline_tests::files::{Attached, Tus, download, sha256, text};
 use serde_json::{Value, json};
 
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::{World, set};
 
 /// A picture of one dot.
@@ -49,7 +49,7 @@ pub async fn files_to_customer(kind: Kind) -> Result<()> {
     let mut world = World::open(kind).await?;
     let (name, bytes) = taken(kind)?;
     let (customer, chat) = world.talking().await?;
-    let id = world.desk().shelves(name, &bytes).await?;
+    let id = world.desk().office.shelve(name, &bytes).await?;
     world.desk().acts(&chat, "say", json!({ "text": "your papers", "files": [id] })).await?;
     let attached = |raw: &Value| Attached::all(&raw["attachments"]).ok()?.into_iter().next();
     let file =

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{Fault, Rule};
 use serde_json::json;
 
-use crate::app;
-use crate::kind::Kind;
+use interline_tests::document as app;
+use interline_tests::office::Kind;
 use crate::world::World;
 
 /// Strikes what tells that an agent said something, once.

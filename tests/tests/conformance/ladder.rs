@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::Fault;
 use serde_json::json;
 
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::World;
 
 pub async fn fallback_with_lines_waiting(kind: Kind) -> Result<()> {
@@ -30,17 +30,17 @@ pub async fn falls_back(first: Kind, second: Kind) -> Result<()> {
         world.desk().sees(chat, "waiting line 3").await.context("lines reach the first system while they wait")?;
         world.desk().acts(chat, "decline", json!({})).await?;
     }
-    let spare = &world.offices[1].desk;
+    let spare = &world.desks[1];
     let at_spare = spare.next_chat().await?;
     spare.accepts(&at_spare).await?;
     world.until_stage(&customer, "talking").await?;
     customer.say("waiting line 4").await?;
-    let spare = &world.offices[1].desk;
+    let spare = &world.desks[1];
     spare.sees(&at_spare, "waiting line 4").await?;
     let heard = spare.heard(&at_spare, "waiting line")?;
     let wanted: Vec<String> = (1..=4).map(|n| format!("waiting line {n}")).collect();
     ensure!(heard == wanted, "{heard:?}\n{}", world.story(&customer).await);
-    let spare = &world.offices[1].desk;
+    let spare = &world.desks[1];
     spare.says(&at_spare, "the second system speaks").await?;
     customer.sees("the second system speaks").await?;
     customer.sees_once("the second system speaks")?;

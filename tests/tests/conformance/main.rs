@@ -7,10 +7,8 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `kind.rs` | one connector, and where its stand-in comes from |
 //! | `world.rs` | the server, the stand-ins, the operator |
 //! | `customer.rs`, `desk.rs` | the two sides of a chat |
-//! | `app.rs` | the app's file |
 //! | `opening.rs` … `ladder.rs` | the scenarios |
 //! | `several.rs` | several agent systems at once, whichever there are |
 //! | `matrix.rs` | the table in `docs/connectors/README.md` |
@@ -21,14 +19,12 @@
     reason = "a test: a wrong assumption ends it; deviations are its output"
 )]
 
-mod app;
 mod customer;
 mod desk;
 mod ending;
 mod failing;
 mod filing;
 mod hearing;
-mod kind;
 mod ladder;
 mod matrix;
 mod opening;
@@ -41,9 +37,19 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use interline_connector::simulator::{Deviation, SCENARIOS};
+use interline_tests::office::Kind;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use kind::Kind;
+
+tokio::task_local! {
+    /// The server's store is PostgreSQL.
+    static ON_POSTGRESQL: bool;
+}
+
+/// Whether this test's server has its store in PostgreSQL.
+fn is_on_postgresql() -> bool {
+    ON_POSTGRESQL.try_with(|it| *it).unwrap_or(false)
+}
 
 /// A scenario on its way.
 type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -94,17 +100,17 @@ fn main() -> ExitCode {
 /// On SQLite, and for some on PostgreSQL. One that the connector deviates in is shown as ignored.
 fn trials_of(kind: Kind, name: &'static str) -> Vec<Trial> {
     let deviates = deviation(kind, name).is_some();
-    let trial = |full: String, kind: Kind| {
+    let trial = |full: String, postgresql: bool| {
         let run = move || match scenario(name) {
             Some(_) if deviates => Ok(()),
-            Some(scenario) => done(block_on(scenario(kind))),
+            Some(scenario) => done(block_on(ON_POSTGRESQL.scope(postgresql, scenario(kind)))),
             None => Err("this scenario has no code".into()),
         };
         Trial::test(full, run).with_ignored_flag(deviates)
     };
-    let mut trials = vec![trial(format!("{}::{name}", kind.id), kind)];
+    let mut trials = vec![trial(format!("{}::{name}", kind.id), false)];
     if on_postgresql(name) {
-        trials.push(trial(format!("{}::{name}_on_postgresql", kind.id), kind.on_postgresql()));
+        trials.push(trial(format!("{}::{name}_on_postgresql", kind.id), true));
     }
     trials
 }

@@ -9,7 +9,7 @@ use interline_connector::manifest::{Dedupe, Delivery, Manifest};
 use interline_connector::simulator::SCENARIOS;
 use interline_tests::server::workspace;
 
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 
 const ANEW: &str = "INTERLINE_BLESS=1 cargo test -p interline-tests --test conformance matrix";
 const BEGIN: &str = "<!-- Deviations: printed from the code, not written by hand. -->";

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{Chat, ChatState, Fault};
 use serde_json::{Value, json};
 
-use crate::app;
+use interline_tests::document as app;
 use crate::customer::Customer;
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::World;
 
 /// All that the agent can read of a chat, whatever the vendor calls it.

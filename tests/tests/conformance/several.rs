@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::customer::Customer;
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::{World, set};
 use crate::{block_on, done, ladder};
 
@@ -48,9 +48,9 @@ async fn two_of(kind: Kind) -> Result<()> {
     ann.say("a human please").await?;
     bob.say("a human please").await?;
     let mut chats = Vec::new();
-    for (office, customer) in world.offices.iter().zip([&ann, &bob]) {
-        let chat = office.desk.next_chat().await?;
-        office.desk.accepts(&chat).await?;
+    for (desk, customer) in world.desks.iter().zip([&ann, &bob]) {
+        let chat = desk.next_chat().await?;
+        desk.accepts(&chat).await?;
         chats.push((chat, customer.name.clone()));
     }
     for customer in [&ann, &bob] {
@@ -58,11 +58,12 @@ async fn two_of(kind: Kind) -> Result<()> {
     }
     ann.say("this is ann").await?;
     bob.say("this is bob").await?;
-    for (office, (chat, name)) in world.offices.iter().zip(&chats) {
-        office.desk.sees(chat, &format!("this is {name}")).await?;
-        ensure!(office.desk.heard(chat, "this is")?.len() == 1, "{} hears both", office.name);
-        ensure!(office.desk.count() == 1, "{} has both", office.name);
-        office.desk.says(chat, &format!("hello {name}, this is the {}", office.name)).await?;
+    for (desk, (chat, name)) in world.desks.iter().zip(&chats) {
+        let here = &desk.office.name;
+        desk.sees(chat, &format!("this is {name}")).await?;
+        ensure!(desk.heard(chat, "this is")?.len() == 1, "{here} hears both");
+        ensure!(desk.count() == 1, "{here} has both");
+        desk.says(chat, &format!("hello {name}, this is the {here}")).await?;
     }
     ann.sees("hello ann, this is the desk").await?;
     bob.sees("hello bob, this is the spare").await?;

@@ -5,7 +5,7 @@ use interline_connector::simulator::Chat;
 use interline_tests::web::Frame;
 use serde_json::json;
 
-use crate::kind::Kind;
+use interline_tests::office::Kind;
 use crate::world::World;
 
 /// Lines each way.

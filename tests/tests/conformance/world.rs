@@ -1,58 +1,31 @@
 //! The server with the connector under test, its stand-in and an operator.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use interline_connector::simulator::{Served, StandIn};
+use interline_connector::simulator::StandIn;
+use interline_tests::App;
+use interline_tests::document;
+use interline_tests::office::{Kind, Office};
 use interline_tests::operator::Operator;
 use interline_tests::postgres::{self, Database};
 use interline_tests::scratch::Scratch;
 use interline_tests::server::{Server, Setup};
 use interline_tests::web::Site;
-use interline_tests::App;
 use serde_json::{Value, json};
 
-use crate::app;
 use crate::customer::Customer;
 use crate::desk::Desk;
-use crate::kind::Kind;
 
 /// What is to happen happens within this time, on a busy machine too.
 pub const SOON: Duration = Duration::from_secs(30);
-
-/// A stand-in on a port of its own, and its agents.
-pub struct Office {
-    /// Under which name it stands in the app.
-    pub name: String,
-    /// The stand-in.
-    pub stand_in: Arc<dyn StandIn>,
-    /// Its agents.
-    pub desk: Desk,
-    served: Served,
-}
-
-impl Office {
-    async fn open(kind: Kind, app: &App, name: &str) -> Result<Self> {
-        let stand_in = kind.stand_in(app)?;
-        let served = Served::start(stand_in.router()).await?;
-        let desk = Desk::new(stand_in.desk().clone(), &served.url).await?;
-        Ok(Self { name: name.to_owned(), stand_in, desk, served })
-    }
-
-    fn settings(&self, kind: Kind) -> Value {
-        let mut settings = self.stand_in.settings(&self.served.url);
-        settings["type"] = kind.id.into();
-        settings
-    }
-}
 
 /// The world of one test.
 pub struct World {
     /// The server.
     pub server: Server,
     /// The agent systems in the order of the ladder.
-    pub offices: Vec<Office>,
+    pub desks: Vec<Desk>,
     /// Reads and does what operators can.
     pub operator: Operator,
     app: App,
@@ -73,20 +46,17 @@ impl World {
 
     /// With several agent systems: their kinds and names, the default first, the others its ladder.
     pub async fn of(kinds: &[(Kind, &str)], change: impl FnOnce(&mut Value)) -> Result<Self> {
-        let (kind, _) = *kinds.first().context("an agent system")?;
         let (scratch, app) = (Scratch::new("conformance")?, App::fresh());
-        let mut offices = Vec::new();
-        let mut agents = Vec::new();
+        let mut desks = Vec::new();
         for (kind, name) in kinds {
-            let office = Office::open(*kind, &app, name).await?;
-            agents.push((office.name.clone(), office.settings(*kind)));
-            offices.push(office);
+            desks.push(Desk::of(Office::open(*kind, &app, name).await?));
         }
-        let mut document = app::document(&app, &agents);
+        let agents: Vec<_> = desks.iter().map(|desk| desk.office.settings()).collect();
+        let mut document = document::document(&app, &agents);
         change(&mut document);
         let app_file = scratch.path().join("app.yaml");
         std::fs::write(&app_file, document.to_string())?;
-        let database = match kind.postgresql {
+        let database = match crate::is_on_postgresql() {
             true => match postgres::database("conformance").await? {
                 Some(database) => Some(database),
                 None => bail!(Skipped),
@@ -97,22 +67,20 @@ impl World {
         let setup = Setup { app_file, database: url, ..Setup::new(&scratch.path().join("data"), &app, "") };
         let server = setup.start().await?;
         let mut operator = Operator::new(&server).await?;
-        for office in &offices {
-            let answer = operator.call("GET", &format!("/integrations/{}/webhook", office.name)).await?;
-            let url = answer.json()["url"].as_str().context("no webhook address")?.parse()?;
-            office.stand_in.calls(url);
+        for desk in &desks {
+            desk.office.enter_webhook(&mut operator).await?;
         }
-        Ok(Self { server, offices, operator, app, database, _scratch: scratch })
+        Ok(Self { server, desks, operator, app, database, _scratch: scratch })
     }
 
     /// The agents of the first agent system.
     pub fn desk(&self) -> &Desk {
-        &self.offices[0].desk
+        &self.desks[0]
     }
 
     /// The first agent system.
     pub fn stand_in(&self) -> &dyn StandIn {
-        &*self.offices[0].stand_in
+        &*self.desk().office.stand_in
     }
 
     /// Where customers come.
@@ -259,8 +227,8 @@ impl World {
             self.timeline(customer).await.unwrap_or_default().into_iter().map(entry).collect();
         let mut story = format!("the log:\n  {}\n", timeline.join("\n  "));
         story += &format!("the customer saw: {:#?}\n", customer.lines());
-        for office in &self.offices {
-            story += &format!("{} saw:\n{}", office.name, office.desk.story());
+        for desk in &self.desks {
+            story += &format!("{} saw:\n{}", desk.office.name, desk.story());
         }
         story + &format!("the server says:\n{}", self.server.log_end())
     }

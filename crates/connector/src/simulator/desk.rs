@@ -26,6 +26,9 @@ const LARGEST: usize = 64 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Desk(Arc<Inner>);
 
+/// Called with each line that is added to a chat.
+type Hook = Box<dyn Fn(&Line) + Send + Sync>;
+
 struct Inner {
     vendor: &'static str,
     title: &'static str,
@@ -39,6 +42,7 @@ struct Inner {
     /// Host and port by which the other side reaches this stand-in: from there it fetches files.
     called_at: Mutex<Option<String>>,
     client: reqwest::Client,
+    hook: OnceLock<Hook>,
 }
 
 impl Desk {
@@ -56,6 +60,7 @@ impl Desk {
             shelf: Shelf::default(),
             called_at: Mutex::default(),
             client: reqwest::Client::new(),
+            hook: OnceLock::new(),
         }))
     }
 
@@ -108,6 +113,9 @@ impl Desk {
     /// A line is added. Returns its place in the chat; none: there is no such chat.
     pub fn line(&self, chat: &str, mut line: Line) -> Option<usize> {
         line.at_ms = self.clock().now_ms();
+        if let Some(hook) = self.0.hook.get() {
+            hook(&line);
+        }
         self.change(chat, |chat| {
             chat.lines.push(line);
             chat.lines.len() - 1
@@ -186,6 +194,12 @@ impl Desk {
     /// Something is to be shown.
     pub fn changed(&self) {
         self.0.version.send_modify(|version| *version += 1);
+    }
+
+    /// From now on this is called with each line that is added: for whoever counts them by the thousand. The first one said
+    /// counts.
+    pub fn on_line(&self, hook: impl Fn(&Line) + Send + Sync + 'static) {
+        let _ = self.0.hook.set(Box::new(hook));
     }
 
     // ── what is seen ─────────────────────────────────────────────────────────────────────────────────────────────

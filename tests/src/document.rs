@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use interline_tests::App;
+use crate::App;
 
 /// What the bot says. No two of them hold each other, nor any word of a scenario.
 pub const WELCOME: &str = "Welcome at the bot.";
@@ -26,7 +26,7 @@ pub const QUEUE: &str = "billing";
 /// What the agent should be good at.
 pub const SKILL: &str = "refunds";
 
-/// An app with these agent systems, the first of which is the default, and the others its ladder.
+/// An app with these agent systems by name, the first of which is the default, and the others its ladder.
 pub fn document(app: &App, agents: &[(String, Value)]) -> Value {
     let named = |(name, settings): &(String, Value)| (name.clone(), settings.clone());
     let ladder: Vec<Value> =
