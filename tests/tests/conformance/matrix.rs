@@ -71,7 +71,7 @@ fn page() -> String {
     page += "\n## Deviations\n\n";
     for (number, kind, deviation) in numbered(&kinds) {
         let title = kind.connector.manifest().title;
-        page += &format!("{number}. **{title}**, `{}`: {}\n", deviation.scenario, deviation.reason);
+        page += &format!("{number}. **{title}**, `{}`: {}\n", deviation.scenario, sentence(deviation.reason));
     }
     page
 }
@@ -133,6 +133,10 @@ fn numbered(kinds: &[Kind]) -> Vec<(usize, Kind, &'static interline_connector::s
     all.enumerate().map(|(at, (kind, deviation))| (at + 1, kind, deviation)).collect()
 }
 
+fn sentence(reason: &str) -> String {
+    format!("{}.", reason.trim_end_matches('.'))
+}
+
 fn yes(it: bool) -> String {
     if it { "yes" } else { "no" }.to_owned()
 }
@@ -145,7 +149,8 @@ fn with_deviations(text: &str, kinds: &[Kind]) -> String {
     part += if none { "There are none.\n" } else { "| `type` | scenario | why |\n|---|---|---|\n" };
     for kind in kinds {
         for deviation in kind.deviations() {
-            part += &format!("| `{}` | `{}` | {} |\n", kind.id, deviation.scenario, deviation.reason);
+            let reason = sentence(deviation.reason);
+            part += &format!("| `{}` | `{}` | {reason} |\n", kind.id, deviation.scenario);
         }
     }
     part += END;
