@@ -114,9 +114,10 @@ impl Faults {
         self.rules().clone()
     }
 
-    /// The faults of what the stand-in tells that strike now; each is used up once.
+    /// The faults of what the stand-in tells that strike now; each is used up once. Those of the vendor's own are not among
+    /// them ([`Faults::special`]): they wait for what they are for.
     pub fn told(&self, what: &str) -> Vec<Fault> {
-        self.take(what, |fault| !fault.is_for_call())
+        self.take(what, |fault| !fault.is_for_call() && !matches!(fault, Fault::Special { .. }))
     }
 
     /// Whether a fault of the vendor's own strikes now; it is used up once.
@@ -226,7 +227,7 @@ mod tests {
     fn a_special_fault_strikes_by_its_name() {
         let faults = Faults::default();
         faults.add("evict", 1, Fault::Special { name: "evict".into() });
-        assert!(!faults.special("other"));
+        assert!(!faults.special("other") && faults.told("evict").is_empty());
         assert!(faults.special("evict") && !faults.special("evict"));
     }
 }
