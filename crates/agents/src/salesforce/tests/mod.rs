@@ -51,6 +51,17 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
     panic!("it did not happen within 10 s");
 }
 
+/// Waits until these words are there, in this order.
+async fn until(words: &[&str], seen: impl Fn() -> Vec<String>) {
+    for _ in 0..1_000 {
+        if seen() == words {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(seen(), words);
+}
+
 fn env(url: &url::Url) -> Env {
     let guard = Guard::default();
     guard.allow(url);
@@ -178,19 +189,12 @@ impl World {
     }
 
     async fn until_spoken(&self, words: &[&str]) {
-        eventually(|| (self.spoken() == words).then_some(())).await;
+        until(words, || self.spoken()).await;
     }
 
     /// Until the customer's words at the desk are these.
     async fn until_words(&self, chat: &str, words: &[&str]) {
-        let seen = || self.chat(chat);
-        for _ in 0..1_000 {
-            if seen().customer_words() == words {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(seen().customer_words(), words);
+        until(words, || self.chat(chat).customer_words().into_iter().map(str::to_owned).collect()).await;
     }
 
     async fn until_over(&self, chat: &str) {
