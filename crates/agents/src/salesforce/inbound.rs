@@ -114,13 +114,14 @@ fn message(entry: &Entry) -> Option<Meaning> {
 
 fn said(message: &AbstractMessage) -> Option<Said> {
     let content = &message.static_content;
-    let files = content["attachments"].as_array().into_iter().flatten().filter_map(|file| {
+    let attachments = content["attachments"].as_array();
+    let files = attachments.into_iter().flatten().filter_map(|file| {
         let url = Url::parse(file["url"].as_str()?).ok()?;
         Some((file["name"].as_str().map(str::to_owned), url))
     });
     let files: Vec<_> = files.take(FILES).collect();
     // The name of a file is not something that was said.
-    let words = if files.is_empty() { words(message) } else { text(content) };
+    let words = if attachments.is_none() { words(message) } else { text(content) };
     (!words.is_empty() || !files.is_empty()).then_some(Said { words, files })
 }
 

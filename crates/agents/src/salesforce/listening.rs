@@ -9,11 +9,13 @@ use url::Url;
 
 use super::inbound::{Meaning, Said, meaning};
 use super::opening::id_of;
-use super::session::Talk;
+use super::session::{Talk, since_1970};
 use super::wire::{Entry, Envelope};
 
 /// The session document is saved after so many events that changed nothing else of it.
 const SAVE_AFTER: usize = 20;
+/// In milliseconds.
+const HOUR: i64 = 3_600_000;
 
 impl Talk<'_> {
     pub async fn event(&mut self, link: &mut dyn Link, event: Event) {
@@ -44,7 +46,11 @@ impl Talk<'_> {
     }
 
     async fn entry(&mut self, link: &mut dyn Link, entry: &Entry) {
-        self.document.seen_at = self.document.seen_at.max(entry.at());
+        // A moment that is far in the future would hide all that comes.
+        let soon = i64::try_from(since_1970().as_millis()).unwrap_or(i64::MAX).saturating_add(HOUR);
+        if entry.at() <= soon {
+            self.document.seen_at = self.document.seen_at.max(entry.at());
+        }
         for (part, meaning) in meaning(entry, &self.at.settings).into_iter().enumerate() {
             // One entry can tell two things: each is known again by itself.
             let id = match part {

@@ -130,8 +130,8 @@ impl<'a> Talk<'a> {
                 },
                 event = events.next() => match event {
                     Ok(Some(event)) => self.event(link, event).await,
-                    Ok(None) => return RunEnd::Lost("the stream ended".into()),
-                    Err(broken) => return RunEnd::Lost(broken.0),
+                    Ok(None) => return self.cut(link, "the stream ended".into()).await,
+                    Err(broken) => return self.cut(link, broken.0).await,
                 },
                 () = at(warning), if warning.is_some() => {
                     warning = None;
@@ -145,11 +145,16 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The stream is gone: it is taken up again where it was.
+    async fn cut(&self, link: &mut dyn Link, why: String) -> RunEnd {
+        link.save(self.document.write()).await;
+        RunEnd::Lost(why)
+    }
+
     /// The moment that lies so many seconds before the token runs out. None: nobody knows it.
     fn before_expiry(&self, seconds: u64) -> Option<Instant> {
         let exp = u64::try_from(self.document.exp).ok().filter(|exp| *exp > 0)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = Duration::from_secs(exp.saturating_sub(seconds)).saturating_sub(now);
+        let left = Duration::from_secs(exp.saturating_sub(seconds)).saturating_sub(since_1970());
         Instant::now().checked_add(left)
     }
 
@@ -253,6 +258,11 @@ impl<'a> Talk<'a> {
         self.unsaved = 0;
         Done { session: Some(self.document.write()), remote_ids, events: Vec::new() }
     }
+}
+
+/// The time that passed since 1970.
+pub(super) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// At that moment; never, if there is none.
