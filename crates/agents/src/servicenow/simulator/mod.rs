@@ -18,4 +18,4 @@ mod virtual_agent;
 
 pub use agent_chat::{Admin, AgentChat, MessageAuth};
 pub use connect::Connect;
-pub use support::Rule;
+pub use support::{QUEUE, Rule};

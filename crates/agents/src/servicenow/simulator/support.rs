@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::instance::USER;
 
 /// The sys_id of the one queue.
-pub(super) const QUEUE: &str = "c54f0abf0a0a0b452db84664f409c79c";
+pub const QUEUE: &str = "c54f0abf0a0a0b452db84664f409c79c";
 
 /// How the business rule was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
