@@ -53,7 +53,9 @@ pub enum Login {
 fn day<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     let day = text.map(|text| text.parse().map_err(|_| text)).transpose();
-    day.map_err(|text| serde::de::Error::custom(format!("refresh_token_made: `{text}` is no day such as 2026-03-01")))
+    day.map_err(|text| {
+        serde::de::Error::custom(format!("refresh_token_made: `{text}` is no day such as 2026-03-01"))
+    })
 }
 
 /// Our account at one instance.
@@ -74,7 +76,10 @@ pub(super) fn check_instance(url: &Url) -> Result<(), String> {
     let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
     match url.scheme() {
         "http" | "https" if url.host_str().is_some() => {}
-        _ => return Err("instance_url: give the address of the instance, for instance https://example.service-now.com".into()),
+        _ => return Err(
+            "instance_url: give the address of the instance, for instance https://example.service-now.com"
+                .into(),
+        ),
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("instance_url: leave user name and password out; they belong under `login`".into());
@@ -157,9 +162,7 @@ impl Account {
     pub async fn ask_once(&self, request: Request) -> Result<(Reply, Option<SecretString>), Failure> {
         let request = request.header(ACCEPT, "application/json");
         let (request, token) = match &self.login {
-            Login::Basic { user_name, password } => {
-                (request.basic(user_name, &password.to_secrecy()), None)
-            }
+            Login::Basic { user_name, password } => (request.basic(user_name, &password.to_secrecy()), None),
             Login::Oauth { .. } => {
                 let token = self.token().await?;
                 (request.bearer(&token), Some(token))
@@ -322,13 +325,17 @@ impl Account {
         match status.as_u16() {
             // Logged in, but may not read users: it need not.
             403 => Ok(()),
-            401 if headers.contains_key("x-mfa_token") => {
-                Err("login.user_name: the user has multi-factor authentication; use OAuth, or a user without it".into())
-            }
+            401 if headers.contains_key("x-mfa_token") => Err(
+                "login.user_name: the user has multi-factor authentication; use OAuth, or a user without it"
+                    .into(),
+            ),
             401 => Err("login: the instance refuses this user name and password".into()),
-            200..=299 if serde_json::from_slice::<serde_json::Value>(&body).is_ok() => Ok(()),
+            200..=299 if has_result(&body) => Ok(()),
             200..=299 => Err(NOT_AN_INSTANCE.into()),
-            300..=399 => Err(format!("instance_url: HTTP {}: it points elsewhere; give the instance's own address", status.as_u16())),
+            300..=399 => Err(format!(
+                "instance_url: HTTP {}: it points elsewhere; give the instance's own address",
+                status.as_u16()
+            )),
             404 => Err(NOT_AN_INSTANCE.into()),
             429 => Err("the instance limits our requests right now (HTTP 429): try again later".into()),
             other => Err(format!("the instance answers HTTP {other}: check instance_url")),
@@ -336,8 +343,12 @@ impl Account {
     }
 }
 
-const NOT_AN_INSTANCE: &str =
-    "instance_url: something answers there, but not as a ServiceNow instance does (a sleeping developer instance does so too)";
+/// Whether it is an answer as the platform gives them.
+pub(super) fn has_result(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|answer| !answer["result"].is_null())
+}
+
+const NOT_AN_INSTANCE: &str = "instance_url: something answers there, but not as a ServiceNow instance does (a sleeping developer instance does so too)";
 
 /// A failure for the operator who tests the connection.
 pub(super) fn told(failure: &Failure) -> String {
@@ -373,7 +384,12 @@ mod tests {
     fn the_address_of_an_instance_is_bare() {
         let check = |url: &str| check_instance(&url.parse().expect("a URL"));
         assert_eq!(check("https://example.service-now.com"), Ok(()));
-        for bad in ["https://e.service-now.com/now", "https://u:p@e.service-now.com", "ftp://e.com", "https://e.com/?a"] {
+        for bad in [
+            "https://e.service-now.com/now",
+            "https://u:p@e.service-now.com",
+            "ftp://e.com",
+            "https://e.com/?a",
+        ] {
             assert!(check(bad).is_err_and(|why| why.starts_with("instance_url: ")), "{bad}");
         }
     }

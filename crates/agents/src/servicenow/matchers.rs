@@ -15,7 +15,10 @@ impl Matcher {
     /// One is not a regular expression; with the name of the field.
     pub fn new(field: &str, patterns: &[String]) -> Result<Self, String> {
         if let Some(empty) = patterns.iter().position(|pattern| pattern.trim().is_empty()) {
-            return Err(format!("{field}: pattern {} is empty and would fit every text; leave it out", empty + 1));
+            return Err(format!(
+                "{field}: pattern {} is empty and would fit every text; leave it out",
+                empty + 1
+            ));
         }
         let set = RegexSetBuilder::new(patterns).case_insensitive(true).size_limit(MOST).build();
         set.map(Self).map_err(|error| unreadable(field, &error))
@@ -68,7 +71,9 @@ mod tests {
     #[test]
     fn a_text_is_recognised_in_any_language() {
         let matcher = Matcher::new("f", &texts(&["no agents", "kein(e)? mitarbeiter"])).expect("patterns");
-        assert!(matcher.fits("There are NO AGENTS available.") && matcher.fits("Derzeit ist KEIN Mitarbeiter da"));
+        assert!(
+            matcher.fits("There are NO AGENTS available.") && matcher.fits("Derzeit ist KEIN Mitarbeiter da")
+        );
         assert!(!matcher.fits("An agent will be with you"));
         assert!(!Matcher::new("f", &[]).expect("none").fits(""));
     }

@@ -9,6 +9,7 @@
 //!   matchers.rs     texts that an administrator wrote and that mean something
 //!   introduction.rs what travels along, in words
 //!   plain.rs        HTML as plain words
+//!   reading.rs      settings, so that what is wrong names its field
 //! ```
 //!
 //! Facts about the products, their limits and how to set them up: `README.md` in this folder.
@@ -19,6 +20,7 @@ mod connect;
 mod introduction;
 mod matchers;
 mod plain;
+mod reading;
 mod virtual_agent;
 
 #[cfg(any(test, feature = "simulators"))]

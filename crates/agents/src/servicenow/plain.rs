@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn tags_go_and_words_stay() {
-        assert_eq!(words("<p>Hello &amp; <b>welcome</b></p><p>1 &lt; 2<br/>bye</p>"), "Hello & welcome\n1 < 2\nbye");
+        assert_eq!(
+            words("<p>Hello &amp; <b>welcome</b></p><p>1 &lt; 2<br/>bye</p>"),
+            "Hello & welcome\n1 < 2\nbye"
+        );
         assert_eq!(words("1 < 2 and 3 > 2"), "1 < 2 and 3 > 2");
         assert_eq!(words("<script>x"), "x");
         assert_eq!(words("a <b"), "a <b");
@@ -91,7 +94,10 @@ mod tests {
 
     #[test]
     fn entities_are_undone_once() {
-        assert_eq!(unescaped("&amp;lt; &#39;x&#x1F600; &unknown; & &#0; &"), "&lt; 'x\u{1f600} &unknown; & &#0; &");
+        assert_eq!(
+            unescaped("&amp;lt; &#39;x&#x1F600; &unknown; & &#0; &"),
+            "&lt; 'x\u{1f600} &unknown; & &#0; &"
+        );
         assert_eq!(unescaped("ä&ä;&amp"), "ä&ä;&amp");
     }
 }

@@ -57,7 +57,12 @@ pub(super) struct Entered<'a> {
 }
 
 impl Chats {
-    pub fn enter(&self, group: &str, conversation: ConversationId, participant: ParticipantNo) -> Entered<'_> {
+    pub fn enter(
+        &self,
+        group: &str,
+        conversation: ConversationId,
+        participant: ParticipantNo,
+    ) -> Entered<'_> {
         let chat = Chat { conversation, participant, news: Notify::new(), about: Mutex::default() };
         let chat = Arc::new(chat);
         self.all().insert(group.to_owned(), chat.clone());

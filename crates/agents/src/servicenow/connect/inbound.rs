@@ -7,8 +7,8 @@
 //! | of the system | that something changed: the chat's state is asked for at once |
 //! | of anybody else | an agent's words, and that one is there |
 
-use interline_connector::webhook::{Heard, Received, Rejected, Unverified};
 use interline_connector::Answer;
+use interline_connector::webhook::{Heard, Received, Rejected, Unverified};
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::input::AgentEvent;
 use serde_json::{Value, json};
@@ -38,7 +38,8 @@ impl Integration {
             event,
             files: Vec::new(),
         };
-        let joined = chat.joins().then(|| event(Some(JOINED.into()), AgentEvent::Joined { name: chat.agent() }));
+        let joined =
+            chat.joins().then(|| event(Some(JOINED.into()), AgentEvent::Joined { name: chat.agent() }));
         let said = AgentEvent::Said { text: Text::plain(words), name: chat.agent() };
         joined.into_iter().chain([event(row.sys_id.clone(), said)]).collect()
     }

@@ -28,7 +28,7 @@ use interline_core::app;
 use interline_core::transfer::Reason;
 use serde_json::Value;
 
-use super::account::{Account, told};
+use super::account::{Account, has_result, told};
 use super::matchers::Matcher;
 use chats::Chats;
 
@@ -123,9 +123,8 @@ impl AgentSystem for Integration {
         let Reply::Answered { status, body, .. } = reply.map_err(|failure| told(&failure))? else {
             return Err("no answer".into());
         };
-        let is_json = serde_json::from_slice::<Value>(&body).is_ok();
         match status.as_u16() {
-            200..=299 if is_json => ending,
+            200..=299 if has_result(&body) => ending,
             401 | 403 => Err(ending.err().unwrap_or_else(|| {
                 format!(
                     "login: the user may not use Connect Support (HTTP {}): give it the role agent_admin and put it into the queue's group",

@@ -41,7 +41,8 @@ impl Integration {
             judge(*status, headers).map_err(for_open)?;
         }
         // Whatever it says, it may have put somebody into the queue.
-        let unread = |_| Failure::Uncertain(Cause::new(Reason::VendorError, "an answer that is not a queue entry"));
+        let unread =
+            |_| Failure::Uncertain(Cause::new(Reason::VendorError, "an answer that is not a queue entry"));
         reply.json::<Answer<QueueEntry>>().map(|answer| answer.result).map_err(unread)
     }
 
@@ -55,7 +56,8 @@ impl Integration {
     /// Gives the instance's id of the line, if it tells one.
     pub(super) async fn say(&self, item: &Item, text: &Text, group: &str) -> Result<Option<String>, Failure> {
         let links = item.files.iter().map(|file| file.in_words());
-        let told: Vec<String> = std::iter::once(text.text.clone()).chain(links).filter(|it| !it.is_empty()).collect();
+        let told: Vec<String> =
+            std::iter::once(text.text.clone()).chain(links).filter(|it| !it.is_empty()).collect();
         if told.is_empty() {
             return Ok(None);
         }
@@ -66,7 +68,10 @@ impl Integration {
         let Reply::Answered { status, headers, body } = reply else { return Ok(None) };
         judge(status, &headers)?;
         let answer: Value = serde_json::from_slice(&body).map_err(|_| {
-            Failure::Uncertain(Cause::new(Reason::VendorError, "it answers 200 with something that is not JSON"))
+            Failure::Uncertain(Cause::new(
+                Reason::VendorError,
+                "it answers 200 with something that is not JSON",
+            ))
         })?;
         Ok(answer["result"]["sys_id"].as_str().map(str::to_owned))
     }

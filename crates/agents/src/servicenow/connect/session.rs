@@ -111,11 +111,8 @@ impl Integration {
             let cause = Cause::new(Reason::VendorError, "a chat without a group");
             return not_opened(link, seq, Failure::Uncertain(cause)).await;
         };
-        let document = Document {
-            group,
-            conversation: item.conversation.id.clone(),
-            participant: item.participant.no,
-        };
+        let document =
+            Document { group, conversation: item.conversation.id.clone(), participant: item.participant.no };
         let known = running.insert(self.enter(&document));
         // Its state was just told.
         known.next_look = Instant::now() + self.pause();
@@ -206,7 +203,10 @@ impl Integration {
         let rows = match self.lines_of(group).await {
             Ok(rows) => rows,
             Err(failure) => {
-                tracing::debug!(code = failure.cause().code, "the lines of a chat at ServiceNow were not told");
+                tracing::debug!(
+                    code = failure.cause().code,
+                    "the lines of a chat at ServiceNow were not told"
+                );
                 return;
             }
         };
@@ -258,7 +258,8 @@ impl Integration {
         }
         let mut url = self.account.at_part("/api/now/table/sys_user", id, "").ok()?;
         url.query_pairs_mut().append_pair("sysparm_fields", "name");
-        let reply = self.account.ask(|| Request::get(url.clone())).await.and_then(Reply::json::<Answer<User>>);
+        let reply =
+            self.account.ask(|| Request::get(url.clone())).await.and_then(Reply::json::<Answer<User>>);
         reply.ok()?.result.name.filter(|name| !name.is_empty())
     }
 }

@@ -8,6 +8,7 @@ use url::Url;
 use super::super::account::{Login, check_instance};
 use super::super::address::Caller;
 use super::super::matchers::{Matcher, texts};
+use super::super::reading::read;
 
 /// The settings of a ServiceNow (Tokyo and lower) integration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -40,7 +41,6 @@ pub struct Settings {
     pub outside_hours_texts: Vec<String>,
 }
 
-
 fn twelve_seconds() -> u64 {
     12_000
 }
@@ -59,12 +59,14 @@ impl Settings {
     /// # Errors
     /// What is wrong, naming the field and the remedy.
     pub(super) fn read(value: Value) -> Result<(Self, Matcher), String> {
-        let settings: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let settings: Self = read(value)?;
         check_instance(&settings.instance_url)?;
         settings.login.check()?;
         settings.caller.as_ref().map_or(Ok(()), Caller::check)?;
         if settings.queue_id.trim().is_empty() {
-            return Err("queue_id: give the sys_id of a queue (Connect › Support Administration › Queues)".into());
+            return Err(
+                "queue_id: give the sys_id of a queue (Connect › Support Administration › Queues)".into()
+            );
         }
         if !(500..=60_000).contains(&settings.poll_ms) {
             return Err("poll_ms: give milliseconds between 500 and 60000".into());

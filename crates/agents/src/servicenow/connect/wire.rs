@@ -139,14 +139,17 @@ mod tests {
         assert_eq!(row.formatted_message.as_deref(), Some(r#"She said "hi","sys_id" and left"#));
         assert_eq!((row.group.as_deref(), row.sys_id.as_deref()), (Some("g1"), Some("m2")));
         assert_eq!(row.sys_created_by.as_deref(), Some("agent.one"));
-        for bad in ["", "{", "null", "{\"group\":\"g1\"}", "{\"sys_id\":\"m\",\"group\":\"g\"}", "{\"group\":\"é"] {
+        for bad in
+            ["", "{", "null", "{\"group\":\"g1\"}", "{\"sys_id\":\"m\",\"group\":\"g\"}", "{\"group\":\"é"]
+        {
             assert_eq!(broken_row(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn numbers_come_as_texts_too() {
-        let entry: QueueEntry = serde_json::from_str(r#"{"state":"2","position":7,"assigned_to":{}}"#).expect("an entry");
+        let entry: QueueEntry =
+            serde_json::from_str(r#"{"state":"2","position":7,"assigned_to":{}}"#).expect("an entry");
         assert_eq!((entry.stands(), entry.position, entry.assigned_to), (State::Talking, Some(7), None));
         let entry: QueueEntry = serde_json::from_str(r#"{"state":99999999999999999999}"#).expect("an entry");
         assert_eq!(entry.stands(), State::Unknown);

@@ -149,11 +149,18 @@ impl AgentChat {
 
     fn talk(&self, chat: &str) -> Option<(String, Talk)> {
         let talks = locked(self.talks());
-        let found = talks.by_user.iter().find(|(_, talk)| talk.interaction == chat && talk.stage != Stage::Bot);
+        let found =
+            talks.by_user.iter().find(|(_, talk)| talk.interaction == chat && talk.stage != Stage::Bot);
         found.map(|(user, talk)| (user.clone(), talk.clone()))
     }
 
-    async fn tell_and_wait(&self, user: &str, name: &'static str, body: Value, flags: Value) -> Result<(), ActError> {
+    async fn tell_and_wait(
+        &self,
+        user: &str,
+        name: &'static str,
+        body: Value,
+        flags: Value,
+    ) -> Result<(), ActError> {
         let told = self.envelope(user, body, flags).ok_or(ActError::NotOpen)?;
         self.instance().tell_and_wait(name, user, bytes(&told)).await.map_err(ActError::Failed)
     }
@@ -165,8 +172,10 @@ async fn integration(State(sim): State<AgentChat>, headers: HeaderMap, body: Byt
     if let Err(answer) = sim.instance().admit(&headers) {
         return *answer;
     }
-    let is_json = headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    let request = serde_json::from_slice::<Value>(&body).ok().filter(|request| request.is_object() && is_json);
+    let is_json =
+        headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let request =
+        serde_json::from_slice::<Value>(&body).ok().filter(|request| request.is_object() && is_json);
     let Some(request) = request else {
         return failure(StatusCode::BAD_REQUEST, "Bad request", "the body is no JSON object");
     };
@@ -208,7 +217,9 @@ impl Acts for AgentChat {
                 let words = json!([text(&self.admin().no_agents_text)]);
                 self.tell_and_wait(&user, "no_agents", words, json!({})).await
             }
-            Act::Say { text, files } if talk.stage == Stage::Live => self.say(chat, &user, &talk, text, files).await,
+            Act::Say { text, files } if talk.stage == Stage::Live => {
+                self.say(chat, &user, &talk, text, files).await
+            }
             Act::Type { on } if talk.stage == Stage::Live => {
                 let kind = if on { "StartTypingIndicator" } else { "EndTypingIndicator" };
                 self.tell_and_wait(&user, "typing", json!([action(kind)]), live).await
@@ -230,13 +241,21 @@ impl Acts for AgentChat {
                 self.tell_and_wait(&user, "ended", body, json!({})).await
             }
             Act::Read => Err(ActError::Unable),
-            Act::Decline | Act::Say { .. } | Act::Type { .. } | Act::Transfer { .. } => Err(ActError::NotOpen),
+            Act::Decline | Act::Say { .. } | Act::Type { .. } | Act::Transfer { .. } => {
+                Err(ActError::NotOpen)
+            }
         }
     }
 }
 
 impl AgentChat {
-    async fn accept(&self, chat: &str, user: &str, talk: &Talk, agent: Option<String>) -> Result<(), ActError> {
+    async fn accept(
+        &self,
+        chat: &str,
+        user: &str,
+        talk: &Talk,
+        agent: Option<String>,
+    ) -> Result<(), ActError> {
         if talk.stage != Stage::Queued {
             return Err(ActError::NotOpen);
         }
@@ -282,7 +301,8 @@ impl AgentChat {
                 control["messageId"] = id.clone().into();
             }
             let place = self.instance().desk().line(chat, line.with_id(id)).ok_or(ActError::NotOpen)?;
-            let told = self.tell_and_wait(user, "agent_text", json!([control]), json!({ "agentChat": true })).await;
+            let told =
+                self.tell_and_wait(user, "agent_text", json!([control]), json!({ "agentChat": true })).await;
             if let Err(error) = told {
                 self.instance().desk().failed(chat, place, &error.to_string());
                 return Err(error);
@@ -294,7 +314,8 @@ impl AgentChat {
 
 /// Pictures have a control of their own; of other files the vendor does not say how they come.
 fn file_control(name: &str, url: &Url) -> Value {
-    let is_picture = ["png", "jpg", "jpeg", "gif"].iter().any(|end| name.to_lowercase().ends_with(&format!(".{end}")));
+    let is_picture =
+        ["png", "jpg", "jpeg", "gif"].iter().any(|end| name.to_lowercase().ends_with(&format!(".{end}")));
     if is_picture {
         json!({ "uiType": "OutputImage", "group": "DefaultOutputImage", "value": url.as_str(), "altText": name })
     } else {
@@ -348,7 +369,10 @@ impl StandIn for AgentChat {
 
     fn deviations(&self) -> &'static [Deviation] {
         &[
-            Deviation { scenario: "queue_position", reason: "Agent Chat tells a time to wait in words, never a place." },
+            Deviation {
+                scenario: "queue_position",
+                reason: "Agent Chat tells a time to wait in words, never a place.",
+            },
             Deviation {
                 scenario: "receipts",
                 reason: "Agent Chat is told that a line was delivered, never that it was read, and tells neither of what the customer said.",

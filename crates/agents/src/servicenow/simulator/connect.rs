@@ -14,7 +14,9 @@ use interline_connector::simulator::{
 use serde_json::{Value, json};
 use url::Url;
 
-use super::instance::{CALLER, CLIENT_ID, CLIENT_SECRET, Instance, REFRESH_TOKEN, USER, agent_id, failure, locked};
+use super::instance::{
+    CALLER, CLIENT_ID, CLIENT_SECRET, Instance, REFRESH_TOKEN, USER, agent_id, failure, locked,
+};
 use super::support::{QUEUE, Rule, Session, Support, escaped, login};
 
 /// The instance lists so many lines.
@@ -74,7 +76,8 @@ impl Connect {
     /// A new row of `live_message`; and what the business rule makes of it.
     fn row(&self, group: &str, by: &str, words: &str) -> Option<(Value, Option<axum::body::Bytes>)> {
         let now = self.instance().desk().clock().now_ms();
-        let stamp = jiff::Timestamp::from_millisecond(now).map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        let stamp =
+            jiff::Timestamp::from_millisecond(now).map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
         let stamp = stamp.unwrap_or_default();
         let row = json!({
             "sys_id": self.instance().sys_id(), "group": group, "formatted_message": escaped(words),
@@ -111,7 +114,12 @@ fn missing(what: &str) -> Response {
     failure(StatusCode::NOT_FOUND, "No Record found", what)
 }
 
-async fn open(State(sim): State<Connect>, headers: HeaderMap, Path(queue): Path<String>, body: Body) -> Response {
+async fn open(
+    State(sim): State<Connect>,
+    headers: HeaderMap,
+    Path(queue): Path<String>,
+    body: Body,
+) -> Response {
     if let Err(answer) = sim.instance().admit(&headers) {
         return *answer;
     }
@@ -202,7 +210,12 @@ async fn lines(State(sim): State<Connect>, headers: HeaderMap, Path(group): Path
     Json(json!({ "result": newest })).into_response()
 }
 
-async fn say(State(sim): State<Connect>, headers: HeaderMap, Path(group): Path<String>, body: Body) -> Response {
+async fn say(
+    State(sim): State<Connect>,
+    headers: HeaderMap,
+    Path(group): Path<String>,
+    body: Body,
+) -> Response {
     if let Err(answer) = sim.instance().admit(&headers) {
         return *answer;
     }
@@ -221,7 +234,12 @@ async fn say(State(sim): State<Connect>, headers: HeaderMap, Path(group): Path<S
     Json(json!({ "result": row })).into_response()
 }
 
-async fn leave(State(sim): State<Connect>, headers: HeaderMap, Path((group, call)): Path<(String, String)>, body: Body) -> Response {
+async fn leave(
+    State(sim): State<Connect>,
+    headers: HeaderMap,
+    Path((group, call)): Path<(String, String)>,
+    body: Body,
+) -> Response {
     if let Err(answer) = sim.instance().admit(&headers) {
         return *answer;
     }
@@ -231,7 +249,9 @@ async fn leave(State(sim): State<Connect>, headers: HeaderMap, Path((group, call
     let Some(session) = sim.session(&group) else { return missing("no such session") };
     match (call.as_str(), session.state) {
         ("rejoin", 7 | 8) => sim.put(&group, 1),
-        ("rejoin", _) => return failure(StatusCode::BAD_REQUEST, "Bad request", "it is closed for good, or open"),
+        ("rejoin", _) => {
+            return failure(StatusCode::BAD_REQUEST, "Bad request", "it is closed for good, or open");
+        }
         (_, 1 | 2) => {
             sim.end(&group, 7);
             sim.notice(&group, "The customer has left the conversation");
@@ -287,7 +307,9 @@ impl Acts for Connect {
             }
             Act::Type { .. } | Act::Read => Err(ActError::Unable),
             Act::Say { files, .. } if !files.is_empty() => Err(ActError::Unable),
-            Act::Accept { .. } | Act::Decline | Act::Say { .. } | Act::Transfer { .. } => Err(ActError::NotOpen),
+            Act::Accept { .. } | Act::Decline | Act::Say { .. } | Act::Transfer { .. } => {
+                Err(ActError::NotOpen)
+            }
         }
     }
 }
@@ -353,9 +375,15 @@ impl StandIn for Connect {
         &[
             Deviation { scenario: "typing", reason: "Connect Support's API neither tells nor takes it." },
             Deviation { scenario: "receipts", reason: "Connect Support's API neither tells nor takes them." },
-            Deviation { scenario: "files_to_agent", reason: "Connect Support's API takes no files: each goes as a link in words." },
+            Deviation {
+                scenario: "files_to_agent",
+                reason: "Connect Support's API takes no files: each goes as a link in words.",
+            },
             Deviation { scenario: "files_to_customer", reason: "Connect Support's API gives no files." },
-            Deviation { scenario: "stream_killed", reason: "There is no stream: the instance calls us, and its state is asked for." },
+            Deviation {
+                scenario: "stream_killed",
+                reason: "There is no stream: the instance calls us, and its state is asked for.",
+            },
         ]
     }
 }

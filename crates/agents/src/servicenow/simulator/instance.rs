@@ -232,7 +232,8 @@ async fn oauth(
     form: Result<Form<HashMap<String, String>>, axum::extract::rejection::FormRejection>,
 ) -> Response {
     let refused = |error: &str| {
-        (StatusCode::UNAUTHORIZED, Json(json!({ "error_description": "access_denied", "error": error }))).into_response()
+        (StatusCode::UNAUTHORIZED, Json(json!({ "error_description": "access_denied", "error": error })))
+            .into_response()
     };
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let Ok(Form(form)) = form else { return refused("server_error") };
@@ -265,8 +266,11 @@ async fn users(
         return *answer;
     }
     let wanted = query.get("sysparm_query").and_then(|text| text.strip_prefix("user_name="));
-    let found: Vec<Value> =
-        wanted.filter(|name| *name == USER).map(|_| json!({ "sys_id": instance.sys_id() })).into_iter().collect();
+    let found: Vec<Value> = wanted
+        .filter(|name| *name == USER)
+        .map(|_| json!({ "sys_id": instance.sys_id() }))
+        .into_iter()
+        .collect();
     Json(json!({ "result": found })).into_response()
 }
 
@@ -276,7 +280,11 @@ async fn user(State(instance): State<Instance>, headers: HeaderMap, Path(id): Pa
     }
     match name_of(&id) {
         Some(name) => Json(json!({ "result": { "name": name } })).into_response(),
-        None => failure(StatusCode::NOT_FOUND, "No Record found", "Record doesn't exist or ACL restricts the record retrieval"),
+        None => failure(
+            StatusCode::NOT_FOUND,
+            "No Record found",
+            "Record doesn't exist or ACL restricts the record retrieval",
+        ),
     }
 }
 

@@ -64,7 +64,11 @@ impl Media {
     }
 }
 
-async fn upload(State(media): State<Media>, headers: HeaderMap, form: Result<Multipart, axum::extract::multipart::MultipartRejection>) -> Response {
+async fn upload(
+    State(media): State<Media>,
+    headers: HeaderMap,
+    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+) -> Response {
     if let Err(answer) = media.instance.admit(&headers) {
         return *answer;
     }
@@ -83,7 +87,9 @@ async fn upload(State(media): State<Media>, headers: HeaderMap, form: Result<Mul
             // What stands behind the file is not read.
             Some("file") if user.is_none() => return bad("user_id must come before file"),
             Some("file") => {
-                let Some(name) = field.file_name().map(str::to_owned) else { return bad("the file has no name") };
+                let Some(name) = field.file_name().map(str::to_owned) else {
+                    return bad("the file has no name");
+                };
                 let Ok(bytes) = field.bytes().await else { return bad("the file was cut off") };
                 return keep(&media, &headers, &name, bytes);
             }
@@ -97,8 +103,7 @@ fn keep(media: &Media, headers: &HeaderMap, name: &str, bytes: Bytes) -> Respons
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let url = format!("http://{host}{PATH}{token}");
     locked(&media.files).insert(token, Kept::Bytes(bytes));
-    let result =
-        json!({ "mediaUrl": url, "name": name, "state": "available", "attachmentId": media.instance.sys_id() });
+    let result = json!({ "mediaUrl": url, "name": name, "state": "available", "attachmentId": media.instance.sys_id() });
     (StatusCode::CREATED, Json(json!({ "result": result }))).into_response()
 }
 
@@ -110,9 +115,10 @@ async fn fetch(State(media): State<Media>, headers: HeaderMap, Path(token): Path
     match kept {
         Some(Kept::Bytes(bytes)) => bytes.into_response(),
         Some(Kept::Shelf(url)) => match media.instance.desk().client().get(url).send().await {
-            Ok(answer) if answer.status().is_success() => {
-                answer.bytes().await.map_or_else(|_| StatusCode::BAD_GATEWAY.into_response(), Bytes::into_response)
-            }
+            Ok(answer) if answer.status().is_success() => answer
+                .bytes()
+                .await
+                .map_or_else(|_| StatusCode::BAD_GATEWAY.into_response(), Bytes::into_response),
             _ => StatusCode::BAD_GATEWAY.into_response(),
         },
         None => failure(StatusCode::NOT_FOUND, "No Record found", "no such media"),

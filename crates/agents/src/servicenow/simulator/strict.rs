@@ -4,9 +4,25 @@ use serde_json::Value;
 
 /// Every field that is documented.
 const FIELDS: [&str; 19] = [
-    "requestId", "clientSessionId", "userId", "emailId", "action", "message", "botToBot", "contextVariables",
-    "clientVariables", "history", "silentMessage", "timestamp", "timezone", "topic", "intent", "appInboundId",
-    "cause", "enterpriseId", "token",
+    "requestId",
+    "clientSessionId",
+    "userId",
+    "emailId",
+    "action",
+    "message",
+    "botToBot",
+    "contextVariables",
+    "clientVariables",
+    "history",
+    "silentMessage",
+    "timestamp",
+    "timezone",
+    "topic",
+    "intent",
+    "appInboundId",
+    "cause",
+    "enterpriseId",
+    "token",
 ];
 
 /// The actions, and since which version of the app.
@@ -85,10 +101,13 @@ fn history(history: Option<&Value>) -> Result<(), String> {
 fn message(request: &Value, action: Option<&str>) -> Result<(), String> {
     let message = &request["message"];
     match action {
-        Some("TYPING" | "VIEWING" | "SEND_HISTORY" | "FAULT_CONVERSATION" | "START_CREATED_CONVERSATION") => Ok(()),
+        Some("TYPING" | "VIEWING" | "SEND_HISTORY" | "FAULT_CONVERSATION" | "START_CREATED_CONVERSATION") => {
+            Ok(())
+        }
         Some("UPDATE_MESSAGES") => {
             let good = |mark: &Value| {
-                mark["id"].is_string() && matches!(mark["status"].as_str(), Some("sent_to_user" | "external_error"))
+                mark["id"].is_string()
+                    && matches!(mark["status"].as_str(), Some("sent_to_user" | "external_error"))
             };
             let marks = message.as_array().filter(|marks| !marks.is_empty() && marks.iter().all(good));
             marks.map(|_| ()).ok_or_else(|| "message is no list of marks".into())

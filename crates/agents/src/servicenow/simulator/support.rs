@@ -43,7 +43,8 @@ pub(super) struct Session {
 impl Support {
     /// As the API tells it.
     pub fn entry(&self, session: &Session, assigned_to: &str) -> Value {
-        let before = self.chats.values().filter(|other| other.state == 1 && other.number < session.number).count();
+        let before =
+            self.chats.values().filter(|other| other.state == 1 && other.number < session.number).count();
         json!({
             "sys_id": session.sys_id, "group": session.group, "queue": QUEUE,
             "number": format!("CQE{:07}", session.number), "position": if session.state == 1 { before + 1 } else { 0 },
@@ -60,10 +61,15 @@ impl Support {
         let field = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         let names = ["group", "formatted_message", "sys_created_by", "last_message", "sys_id"];
         if self.rule.broken_json {
-            let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":\"{}\"", field(name))).collect();
+            let fields: Vec<String> =
+                names.iter().map(|name| format!("\"{name}\":\"{}\"", field(name))).collect();
             return Some(format!("{{{}}}", fields.join(",")).into());
         }
-        let told: Value = names.iter().map(|name| ((*name).to_owned(), Value::from(field(name)))).collect::<serde_json::Map<_, _>>().into();
+        let told: Value = names
+            .iter()
+            .map(|name| ((*name).to_owned(), Value::from(field(name))))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
         Some(told.to_string().into())
     }
 }

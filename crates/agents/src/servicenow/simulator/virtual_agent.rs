@@ -82,7 +82,12 @@ impl AgentChat {
         if request["contextVariables"]["live_agent_only"] == "true" {
             self.connect(user);
         } else {
-            self.tell(user, "greeting", json!([text("Hi, I'm your Virtual Agent. Let me know how I can help you today."), topics()]), json!({}));
+            self.tell(
+                user,
+                "greeting",
+                json!([text("Hi, I'm your Virtual Agent. Let me know how I can help you today."), topics()]),
+                json!({}),
+            );
         }
     }
 
@@ -138,7 +143,12 @@ impl AgentChat {
             self.instance().desk().line(&talk.interaction, line);
         }
         let live = json!({ "agentChat": true });
-        self.tell(user, "connecting", json!([text("Please stand by while I connect you to a live agent.")]), live.clone());
+        self.tell(
+            user,
+            "connecting",
+            json!([text("Please stand by while I connect you to a live agent.")]),
+            live.clone(),
+        );
         let spinner = json!({
             "uiType": "ActionMsg", "actionType": "StartSpinner", "spinnerType": "wait_time",
             "message": "Routing you to a live agent...", "waitTime": "8 Seconds",
@@ -148,7 +158,8 @@ impl AgentChat {
 
     fn as_chat(&self, user: &str, talk: &Talk) -> Chat {
         let first = &talk.first;
-        let name = first["history"].as_array().into_iter().flatten().find(|line| line["isBotMessage"] == false);
+        let name =
+            first["history"].as_array().into_iter().flatten().find(|line| line["isBotMessage"] == false);
         let title = name.and_then(|line| line["displayName"].as_str()).unwrap_or(user).to_owned();
         let mut chat = Chat::waiting(&talk.interaction, title);
         chat.visitor = user.to_owned();
@@ -165,8 +176,8 @@ impl AgentChat {
         }
         let transcript = |text: &str| text.split("Transcript: ").nth(1).map(|url| url.trim().to_owned());
         let in_history = first["history"].as_array().into_iter().flatten();
-        chat.transcript =
-            transcript(told).or_else(|| in_history.filter_map(|line| line["value"].as_str()).find_map(transcript));
+        chat.transcript = transcript(told)
+            .or_else(|| in_history.filter_map(|line| line["value"].as_str()).find_map(transcript));
         chat.context = context;
         chat
     }
@@ -195,7 +206,8 @@ impl AgentChat {
             return self.line(user, &request["message"]);
         }
         if words.eq_ignore_ascii_case("agent") {
-            let options = [LIVE_AGENT.0, "Virtual Agent Capabilities."].map(|label| json!({ "label": label, "value": label }));
+            let options = [LIVE_AGENT.0, "Virtual Agent Capabilities."]
+                .map(|label| json!({ "label": label, "value": label }));
             let picker = json!({
                 "uiType": "Picker", "group": "DefaultPicker", "required": true, "itemType": "List", "multiSelect": false,
                 "label": "I want to be sure I got this right. What item best describes what you want to do?", "options": options,
@@ -204,7 +216,12 @@ impl AgentChat {
         } else if words == LIVE_AGENT.0 || words == LIVE_AGENT.1 {
             self.connect(user);
         } else {
-            self.tell(user, "greeting", json!([text("I am sorry but I didn't understand your request."), topics()]), json!({}));
+            self.tell(
+                user,
+                "greeting",
+                json!([text("I am sorry but I didn't understand your request."), topics()]),
+                json!({}),
+            );
         }
     }
 
@@ -220,7 +237,8 @@ impl AgentChat {
         };
         let name = attachment["fileName"].as_str().unwrap_or_default();
         if let Some(bytes) = self.media().uploaded(&url) {
-            line.files = vec![ShownFile { url: url.to_string(), ..self.instance().desk().received(name, &bytes) }];
+            line.files =
+                vec![ShownFile { url: url.to_string(), ..self.instance().desk().received(name, &bytes) }];
             self.instance().desk().line(&chat, line);
             return;
         }
@@ -255,7 +273,12 @@ impl AgentChat {
         let Some(stage) = self.stage(user) else { return };
         let live = stage != Stage::Bot;
         let flags = if live { json!({ "completed": true }) } else { json!({}) };
-        self.tell(user, "goodbye", json!([text("The conversation has ended. If you need help again, type hi.")]), flags);
+        self.tell(
+            user,
+            "goodbye",
+            json!([text("The conversation has ended. If you need help again, type hi.")]),
+            flags,
+        );
         if let Some(talk) = locked(self.talks()).by_user.remove(user) {
             self.instance().desk().state(&talk.interaction, ChatState::Over);
         }
@@ -299,7 +322,11 @@ impl AgentChat {
     }
 
     fn chat_of(&self, user: &str) -> Option<String> {
-        locked(self.talks()).by_user.get(user).filter(|talk| talk.stage != Stage::Bot).map(|talk| talk.interaction.clone())
+        locked(self.talks())
+            .by_user
+            .get(user)
+            .filter(|talk| talk.stage != Stage::Bot)
+            .map(|talk| talk.interaction.clone())
     }
 }
 
@@ -319,7 +346,8 @@ fn is_authentic(auth: &MessageAuth, headers: &HeaderMap, bytes: &[u8], request: 
         MessageAuth::Hash(secret) => {
             let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else { return false };
             mac.update(bytes);
-            let expected: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            let expected: String =
+                mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
             header("x-b2b-signature") == Some(&expected)
         }
     }

@@ -39,11 +39,18 @@ fn without_proof_nothing_is_heard() {
 #[test]
 fn garbage_is_turned_away_and_what_we_do_not_know_means_nothing() {
     let deep = format!("{{\"body\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
-    let huge = json!({ "clientSessionId": "c".repeat(900_000), "body": [{ "uiType": "x".repeat(1000) }] }).to_string();
+    let huge = json!({ "clientSessionId": "c".repeat(900_000), "body": [{ "uiType": "x".repeat(1000) }] })
+        .to_string();
     for (agent, name) in agents() {
-        for bad in [&b""[..], b"\xff\xfe", b"null", b"[]", b"7", b"\"text\"", b"{", b"<xml/>", deep.as_bytes()] {
+        for bad in
+            [&b""[..], b"\xff\xfe", b"null", b"[]", b"7", b"\"text\"", b"{", b"<xml/>", deep.as_bytes()]
+        {
             let heard = receive(agent.as_ref(), bad);
-            assert!(matches!(heard, Err(400) | Ok(0)), "{name} {:?}: {heard:?}", String::from_utf8_lossy(bad).get(..20));
+            assert!(
+                matches!(heard, Err(400) | Ok(0)),
+                "{name} {:?}: {heard:?}",
+                String::from_utf8_lossy(bad).get(..20)
+            );
         }
         for nothing in [
             b"{}".to_vec(),
@@ -86,17 +93,18 @@ fn fields_of_another_shape_count_as_missing() {
     assert_eq!(said, [("no name".to_owned(), 0), ("nul  byte".to_owned(), 200)]);
 }
 
-proptest! {
-    #[test]
-    fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..400), text in "\\PC{0,200}") {
-        for (agent, _) in agents() {
+#[test]
+fn no_bytes_make_it_panic() {
+    let agents = agents();
+    proptest!(|(body in proptest::collection::vec(any::<u8>(), 0..400), text in "\\PC{0,200}")| {
+        for (agent, _) in &agents {
             let _ = receive(agent.as_ref(), &body);
             let _ = receive(agent.as_ref(), text.as_bytes());
             let broken = format!("{{\"group\":\"{text}\",\"formatted_message\":\"{text}\",\"sys_created_by\":\"{text}\",\"last_message\":\"\",\"sys_id\":\"{text}\"}}");
             let _ = receive(agent.as_ref(), broken.as_bytes());
         }
         let _ = super::super::plain::words(&text);
-    }
+    });
 }
 
 /// Reads a request, then does `then` with the connection.
@@ -146,7 +154,7 @@ async fn whatever_answers_nothing_panics() {
         }
         assert!(utah.probe().await.is_err(), "{shown}");
         let tokyo = build(&ServiceNowTokyo, tokyo, &public, &[&url]).expect("settings");
-        assert!(tokyo.probe().await.is_err() || shown.contains("failure"), "{shown}");
+        assert!(tokyo.probe().await.is_err(), "{shown}");
         let platform = Arc::new(Platform::default());
         let opened = Session::start(tokyo, platform, None).tell(open()).await;
         assert!(matches!(opened, Err(Failure::Uncertain(_) | Failure::Refused(_))), "{shown}: {opened:?}");

@@ -46,8 +46,13 @@ async fn an_agent_sees_all_that_travels_along_in_words() {
     let (_session, document, chat) = world.waiting().await;
     assert_eq!(document, json!({ "group": chat, "conversation": CONVERSATION, "participant": 2 }));
     let chat = world.desk().chat(&chat).expect("the chat");
-    assert_eq!((chat.title.as_str(), chat.transcript.as_deref()), ("Ann Lee", Some("https://chat.example.com/t/token")));
-    for (name, value) in [("E-mail", "ann@example.com"), ("Language", "de"), ("Skills", "german, billing"), ("plan", "gold")] {
+    assert_eq!(
+        (chat.title.as_str(), chat.transcript.as_deref()),
+        ("Ann Lee", Some("https://chat.example.com/t/token"))
+    );
+    for (name, value) in
+        [("E-mail", "ann@example.com"), ("Language", "de"), ("Skills", "german, billing"), ("plan", "gold")]
+    {
         assert_eq!(chat.told(name), Some(value), "{name}");
     }
     assert!(chat.told("message").is_some_and(|words| words.contains("- my laptop is broken")));
@@ -85,7 +90,9 @@ async fn lines_while_queued_arrive_and_the_place_is_told() {
     assert_eq!(world.platform.events().len(), 2);
     world.act(&first, Act::Decline).await;
     let moved = |all: &[Was]| {
-        let firsts = all.iter().filter(|was| matches!(was, Was::Event(_, AgentEvent::Queued { position: Some(1) }, _)));
+        let firsts = all
+            .iter()
+            .filter(|was| matches!(was, Was::Event(_, AgentEvent::Queued { position: Some(1) }, _)));
         (firsts.count() == 2).then_some(())
     };
     world.platform.until(moved).await;
@@ -120,7 +127,10 @@ async fn echoes_broken_json_and_doubles_say_each_line_once() {
     let said = world.platform.said();
     assert_eq!(said[0], "She said \"hi\", and left");
     // The forged ones stand in the instance's own list, which is asked after a call that counts.
-    assert!(!said.contains(&"my own \"words\"".to_owned()) && said.contains(&"a \\ and a <b>".to_owned()), "{said:?}");
+    assert!(
+        !said.contains(&"my own \"words\"".to_owned()) && said.contains(&"a \\ and a <b>".to_owned()),
+        "{said:?}"
+    );
     assert_eq!(said.iter().filter(|it| it.starts_with("She")).count(), 1);
 }
 
@@ -150,10 +160,18 @@ async fn it_ends_by_either_side_waiting_or_talking() {
 
 #[tokio::test]
 async fn every_state_of_the_instance_means_something() {
-    let abandoned = AgentEvent::Failed(Typed { reason: Reason::NoAgents, code: Some("state 8: closed abandoned".into()) });
-    for (state, talking, expected) in
-        [(3, true, ENDED), (4, true, ENDED), (7, true, ENDED), (8, true, ENDED), (8, false, abandoned), (4, false, ENDED)]
-    {
+    let abandoned = AgentEvent::Failed(Typed {
+        reason: Reason::NoAgents,
+        code: Some("state 8: closed abandoned".into()),
+    });
+    for (state, talking, expected) in [
+        (3, true, ENDED),
+        (4, true, ENDED),
+        (7, true, ENDED),
+        (8, true, ENDED),
+        (8, false, abandoned),
+        (4, false, ENDED),
+    ] {
         let world = Supporting::support(json!({ "poll_ms": 500 })).await;
         let (_session, _, chat) = if talking { world.served().await } else { world.waiting().await };
         world.sim.put(&chat, state);
@@ -174,9 +192,11 @@ async fn another_agent_joins_by_name() {
 
 #[tokio::test]
 async fn a_closed_queue_says_why() {
-    for (name, reason) in
-        [(OUTSIDE_HOURS, Reason::OutsideHours), ("no_agents", Reason::NoAgents), ("no_role", Reason::Unauthorized)]
-    {
+    for (name, reason) in [
+        (OUTSIDE_HOURS, Reason::OutsideHours),
+        ("no_agents", Reason::NoAgents),
+        ("no_role", Reason::Unauthorized),
+    ] {
         let world = Supporting::support(json!({})).await;
         world.desk().faults().add("", 1, Fault::Special { name: name.into() });
         let failure = world.session(None).tell(open()).await.expect_err("refused");
@@ -186,7 +206,10 @@ async fn a_closed_queue_says_why() {
     let mut elsewhere = open();
     elsewhere.participant.queue = Some("no/such queue?".into());
     let failure = world.session(None).tell(elsewhere).await.expect_err("refused");
-    assert!(matches!(&failure, Failure::Refused(cause) if cause.reason == Reason::Unconfigured), "{failure:?}");
+    assert!(
+        matches!(&failure, Failure::Refused(cause) if cause.reason == Reason::Unconfigured),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +220,12 @@ async fn a_chat_whose_name_is_not_known_is_given_up() {
         let mut session = world.session(None);
         let failure = session.tell(open()).await.expect_err("uncertain");
         assert!(matches!(failure, Failure::Uncertain(_)), "{failure:?}");
-        world.platform.until(|all| all.iter().find(|was| matches!(was, Was::Event(_, AgentEvent::Failed(_), _))).map(|_| ())).await;
+        world
+            .platform
+            .until(|all| {
+                all.iter().find(|was| matches!(was, Was::Event(_, AgentEvent::Failed(_), _))).map(|_| ())
+            })
+            .await;
         session.tell(close(9, Outcome::OperatorEnded)).await.expect("nothing to say");
     }
     // A restart in the middle of it: the next entry finds no chat.

@@ -23,8 +23,17 @@ async fn the_customer_ends_it_waiting_or_talking() {
         // What the instance says to that is about nothing any more.
         let mut answers = world.platform.answers.subscribe();
         let all = if talking { 4 } else { 3 };
-        tokio::time::timeout(SOON, answers.wait_for(|it| it.len() == all)).await.expect("a call").expect("the platform");
-        assert!(!world.platform.events().iter().any(|it| matches!(it, AgentEvent::Ended { .. } | AgentEvent::Failed(_))));
+        tokio::time::timeout(SOON, answers.wait_for(|it| it.len() == all))
+            .await
+            .expect("a call")
+            .expect("the platform");
+        assert!(
+            !world
+                .platform
+                .events()
+                .iter()
+                .any(|it| matches!(it, AgentEvent::Ended { .. } | AgentEvent::Failed(_)))
+        );
         assert_eq!(world.sim.complaints(), Vec::<String>::new());
     }
 }
@@ -83,7 +92,8 @@ async fn after_a_restart_all_goes_on_from_the_document() {
     let first = Chatting::new(json!({})).await;
     let (session, chat) = first.talking().await;
     // Another process of ours, which remembers nothing.
-    let agent = build(&ServiceNow, first.settings.clone(), &first.public.url, &[&first.served.url]).expect("settings");
+    let agent = build(&ServiceNow, first.settings.clone(), &first.public.url, &[&first.served.url])
+        .expect("settings");
     agent.deliver(&line(5, "still here"), Some(session.clone())).await.expect("delivered");
     first.shows(&chat, &["still here"]).await;
     let told = |request: Value| {
@@ -105,12 +115,18 @@ async fn after_a_restart_all_goes_on_from_the_document() {
     let ids: Vec<_> = said.iter().map(|(id, _)| id.as_deref()).collect();
     assert_eq!(ids, [Some("queued"), Some("joined/Agent One"), Some("m1")]);
     // An end is an end, although nobody remembers that an agent was there.
-    let fresh = build(&ServiceNow, first.settings.clone(), &first.public.url, &[&first.served.url]).expect("settings");
+    let fresh = build(&ServiceNow, first.settings.clone(), &first.public.url, &[&first.served.url])
+        .expect("settings");
     let mut headers = HeaderMap::new();
     headers.insert("x-interline-key", "caller-secret-0123456789".parse().expect("a header"));
     let body = json!({ "clientVariables": ours, "userId": HANDLE, "body": [], "completed": true });
-    let received = fresh.receive(&unverified(Method::POST, headers, body.to_string().into(), true)).expect("proven");
-    assert!(matches!(&received.heard[..], [Heard::Event { event, .. }] if *event == ENDED), "{:?}", received.heard);
+    let received =
+        fresh.receive(&unverified(Method::POST, headers, body.to_string().into(), true)).expect("proven");
+    assert!(
+        matches!(&received.heard[..], [Heard::Event { event, .. }] if *event == ENDED),
+        "{:?}",
+        received.heard
+    );
 }
 
 #[tokio::test]

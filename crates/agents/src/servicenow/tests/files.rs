@@ -92,11 +92,19 @@ async fn files_are_uploaded_where_the_instance_cannot_reach_us() {
     let (session, chat) = world.talking().await;
     world.tell(&with_files(5, "here", vec![carried(&world, "a.pdf", true)]), Some(session.clone())).await;
     let shown = fetched(&world, &chat, 1).await;
-    assert_eq!((shown[0].bytes, texts(world.desk().chat(&chat).expect("the chat"))), (Some(5), vec!["here".into(), "a.pdf".to_owned()]));
+    assert_eq!(
+        (shown[0].bytes, texts(world.desk().chat(&chat).expect("the chat"))),
+        (Some(5), vec!["here".into(), "a.pdf".to_owned()])
+    );
     // An upload that is refused is a link.
     for status in [400, 403, 404] {
         world.desk().faults().add("media/upload", 1, Fault::ErrorBefore { status, retry_after: None });
-        world.tell(&with_files(u64::from(status), "", vec![carried(&world, "a.pdf", true)]), Some(session.clone())).await;
+        world
+            .tell(
+                &with_files(u64::from(status), "", vec![carried(&world, "a.pdf", true)]),
+                Some(session.clone()),
+            )
+            .await;
     }
     let link = "a.pdf (5 bytes): https://chat.example.com/f/page";
     world.shows(&chat, &["here", "a.pdf", link, link, link]).await;
@@ -126,18 +134,31 @@ async fn what_arrived_of_a_line_is_not_said_again() {
 async fn an_agents_files_come_with_what_is_needed_to_fetch_them() {
     let world = Chatting::new(json!({})).await;
     let (_, chat) = world.talking().await;
-    let put = |name: &str| world.desk().on_shelf(&world.desk().shelve(name, Bytes::from_static(BYTES)).expect("room")).expect("there");
+    let put = |name: &str| {
+        world
+            .desk()
+            .on_shelf(&world.desk().shelve(name, Bytes::from_static(BYTES)).expect("room"))
+            .expect("there")
+    };
     for name in ["photo.png", "terms.pdf"] {
         world.act(&chat, Act::Say { text: String::new(), files: vec![put(name)] }).await;
     }
     let files = |all: &[Was]| {
-        let files: Vec<Incoming> = all.iter().filter_map(|was| match was {
-            Was::Event(_, AgentEvent::Said { .. }, files) => files.first().cloned(),
-            _ => None,
-        }).collect();
+        let files: Vec<Incoming> = all
+            .iter()
+            .filter_map(|was| match was {
+                Was::Event(_, AgentEvent::Said { .. }, files) => files.first().cloned(),
+                _ => None,
+            })
+            .collect();
         (files.len() == 2).then_some(files)
     };
-    let http = Http::new({ let guard = Guard::default(); guard.allow(&world.served.url); guard }).expect("a client");
+    let http = Http::new({
+        let guard = Guard::default();
+        guard.allow(&world.served.url);
+        guard
+    })
+    .expect("a client");
     for (file, name) in world.platform.until(files).await.into_iter().zip(["photo.png", "terms.pdf"]) {
         assert_eq!(file.name.as_deref(), Some(name));
         assert!(file.url.path().starts_with("/api/now/v1/cs/media/"));
@@ -165,16 +186,28 @@ async fn our_credentials_go_to_the_instance_alone() {
         link,
     ]);
     world.sim.tells(&chat, body, json!({ "agentChat": true })).await.expect("taken");
-    let files: Vec<Incoming> = world.platform.heard.borrow().iter().flat_map(|was| match was {
-        Was::Event(_, _, files) => files.clone(),
-        Was::Typing(_) => Vec::new(),
-    }).collect();
+    let files: Vec<Incoming> = world
+        .platform
+        .heard
+        .borrow()
+        .iter()
+        .flat_map(|was| match was {
+            Was::Event(_, _, files) => files.clone(),
+            Was::Typing(_) => Vec::new(),
+        })
+        .collect();
     let names: Vec<_> = files.iter().map(|file| file.name.as_deref().expect("a name")).collect();
     assert_eq!(names, ["photo.png", "x.gif"]);
     assert!(files.iter().all(|file| file.headers.is_empty()));
     assert_eq!(
         world.platform.said(),
-        ["", "", "https://img.example.com/api/x", "file:///etc/passwd.png", "Guide: https://docs.example.com/a.pdf"]
+        [
+            "",
+            "",
+            "https://img.example.com/api/x",
+            "file:///etc/passwd.png",
+            "Guide: https://docs.example.com/a.pdf"
+        ]
     );
 }
 

@@ -89,7 +89,10 @@ impl Platform {
                 for heard in received.heard {
                     match heard {
                         Heard::Event { conversation, participant, external_id, event, files } => {
-                            assert_eq!((conversation.as_str(), participant), (CONVERSATION, ParticipantNo(2)));
+                            assert_eq!(
+                                (conversation.as_str(), participant),
+                                (CONVERSATION, ParticipantNo(2))
+                            );
                             self.hear(external_id, event, files);
                         }
                         Heard::Typing { on, .. } => {
@@ -123,7 +126,10 @@ impl Platform {
     }
 
     async fn event(&self, event: &AgentEvent) {
-        self.until(|all| all.iter().any(|was| matches!(was, Was::Event(_, it, _) if it == event)).then_some(())).await;
+        self.until(|all| {
+            all.iter().any(|was| matches!(was, Was::Event(_, it, _) if it == event)).then_some(())
+        })
+        .await;
     }
 
     fn events(&self) -> Vec<AgentEvent> {
@@ -171,7 +177,7 @@ struct World<S> {
     public: Served,
     settings: Value,
     /// Aborted with it.
-    listening: JoinSet<()>,
+    _listening: JoinSet<()>,
 }
 
 impl<S: StandIn + Acts + Clone> World<S> {
@@ -193,7 +199,7 @@ impl<S: StandIn + Acts + Clone> World<S> {
         listening.spawn(async move {
             listener.listen().await;
         });
-        Self { sim, served, agent, platform, public, settings, listening }
+        Self { sim, served, agent, platform, public, settings, _listening: listening }
     }
 
     fn desk(&self) -> &Desk {
@@ -257,7 +263,8 @@ impl Chatting {
     /// Waits until so many requests of this action came; gives them.
     async fn actions(&self, action: &str, count: usize) -> Vec<Value> {
         let of = |_: &Desk| {
-            let all: Vec<Value> = self.sent(Self::PATH).into_iter().filter(|it| it["action"] == action).collect();
+            let all: Vec<Value> =
+                self.sent(Self::PATH).into_iter().filter(|it| it["action"] == action).collect();
             (all.len() >= count).then_some(all)
         };
         self.until_logged(of).await
@@ -313,7 +320,16 @@ fn item(seq: u64, by: Speaker, body: Body) -> Item {
     let at = Time(1_795_329_324_502 + i64::try_from(seq).expect("small"));
     let to = Role::Agent;
     Item {
-        entry: Entry { seq: Seq(seq), at, by, to, epoch: Epoch(2), transfer: Some(TransferNo(1)), release_of: None, body },
+        entry: Entry {
+            seq: Seq(seq),
+            at,
+            by,
+            to,
+            epoch: Epoch(2),
+            transfer: Some(TransferNo(1)),
+            release_of: None,
+            body,
+        },
         participant: Participant {
             no: ParticipantNo(2),
             integration: "desk".into(),
@@ -369,7 +385,8 @@ fn open() -> Item {
     };
     open.participant.queue = Some(super::simulator::QUEUE.to_owned());
     open.transcript = Some("https://chat.example.com/t/token".parse().expect("a URL"));
-    let said = |seq, by, words: &str| Entry { to: Role::Bot, ..item(seq, by, Body::Text(Text::plain(words))).entry };
+    let said =
+        |seq, by, words: &str| Entry { to: Role::Bot, ..item(seq, by, Body::Text(Text::plain(words))).entry };
     open.before = vec![said(0, Speaker::Bot, "Hello"), said(1, Speaker::Customer, "my laptop is broken")];
     open
 }

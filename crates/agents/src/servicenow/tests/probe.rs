@@ -76,9 +76,7 @@ async fn connect_support_says_what_is_wrong() {
 
 #[tokio::test]
 async fn a_host_that_is_not_there_or_not_allowed_is_named() {
-    let settings = |url: &str| {
-        json!({ "instance_url": url, "login": basic("p"), "queue_id": "q" })
-    };
+    let settings = |url: &str| json!({ "instance_url": url, "login": basic("p"), "queue_id": "q" });
     let public = "https://chat.example.com/".parse().expect("a URL");
     let gone = Served::start(Router::new()).await.expect("a port").url.clone();
     for (url, allowed, expected) in
@@ -86,7 +84,9 @@ async fn a_host_that_is_not_there_or_not_allowed_is_named() {
     {
         let mut chat = settings(url);
         chat.as_object_mut().expect("settings").remove("queue_id");
-        for (connector, settings) in [(&ServiceNow as &dyn Connector, chat), (&ServiceNowTokyo, settings(url))] {
+        for (connector, settings) in
+            [(&ServiceNow as &dyn Connector, chat), (&ServiceNowTokyo, settings(url))]
+        {
             let told = build(connector, settings, &public, &allowed).expect("settings").probe().await;
             assert!(told.as_ref().is_err_and(|told| told.contains(expected)), "{told:?}");
         }

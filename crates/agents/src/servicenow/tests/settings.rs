@@ -26,11 +26,23 @@ fn bad_settings_name_the_field_and_the_remedy() {
         (json!({ "login": { "type": "basic", "user_name": "a:b", "password": "p" } }), "login.user_name: "),
         (json!({ "login": { "type": "basic", "user_name": "u", "password": "" } }), "login.password: "),
         (json!({ "login": { "type": "basic", "user_name": "u" } }), "password"),
-        (json!({ "login": changed(oauth.clone(), &json!({ "refresh_token": "" })) }), "login.refresh_token: "),
-        (json!({ "login": changed(oauth.clone(), &json!({ "refresh_token_made": "soon" })) }), "refresh_token_made: "),
-        (json!({ "caller": { "type": "header", "name": "not a header", "value": "12345678" } }), "caller.name: "),
+        (
+            json!({ "login": changed(oauth.clone(), &json!({ "refresh_token": "" })) }),
+            "login.refresh_token: ",
+        ),
+        (
+            json!({ "login": changed(oauth.clone(), &json!({ "refresh_token_made": "soon" })) }),
+            "refresh_token_made: ",
+        ),
+        (
+            json!({ "caller": { "type": "header", "name": "not a header", "value": "12345678" } }),
+            "caller.name: ",
+        ),
         (json!({ "caller": { "type": "header", "name": "X-Key", "value": "short" } }), "caller.value: "),
-        (json!({ "caller": { "type": "basic", "user_name": "u", "password": "short" } }), "caller.password: "),
+        (
+            json!({ "caller": { "type": "basic", "user_name": "u", "password": "short" } }),
+            "caller.password: ",
+        ),
         (json!({ "message_token": "a", "message_hash_secret": "b" }), "message_hash_secret: "),
         (json!({ "account_linking": true }), "account_linking: "),
         (json!({ "start": "utterance", "utterance": " " }), "utterance: "),
@@ -39,7 +51,9 @@ fn bad_settings_name_the_field_and_the_remedy() {
         (json!({ "no_agents_texts": ["("] }), "no_agents_texts: "),
         (json!({ "joined_texts": ["["] }), "joined_texts: "),
         (json!({ "queue": "q" }), "queue"),
-        (json!({ "start": "somehow" }), "somehow"),
+        (json!({ "start": "somehow" }), "start: "),
+        (json!({ "typing": "often" }), "typing: "),
+        (json!({ "message_token": "two words" }), "message_token: "),
     ] {
         let told = refused(&ServiceNow, changes.clone());
         assert!(told.contains(field), "{changes}: {told}");
@@ -87,7 +101,8 @@ fn each_deviation_is_a_scenario() {
     let sims: [&dyn StandIn; 2] = [&AgentChat::default(), &crate::servicenow::simulator::Connect::default()];
     for sim in sims {
         for deviation in sim.deviations() {
-            let known = interline_connector::simulator::SCENARIOS.iter().any(|(name, _)| *name == deviation.scenario);
+            let known =
+                interline_connector::simulator::SCENARIOS.iter().any(|(name, _)| *name == deviation.scenario);
             assert!(known, "{}", deviation.scenario);
         }
     }

@@ -12,9 +12,12 @@ use crate::servicenow::simulator::Connect;
 
 /// The examples; none: they are not there, which is said.
 fn spec(file: &str) -> Option<Value> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/specs/servicenow").join(file);
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/specs/servicenow").join(file);
     // The workspace may be a work tree, one folder deeper.
-    let deeper = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/specs/servicenow").join(file);
+    let deeper = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../../shared/specs/servicenow")
+        .join(file);
     let text = std::fs::read_to_string(&path).or_else(|_| std::fs::read_to_string(deeper));
     let Ok(text) = text else {
         eprintln!("skipped: {} is not there", path.display());
@@ -42,7 +45,8 @@ fn kinds(value: &Value, at: &str, all: &mut Kinds) {
     }
     match value {
         Value::Array(list) => list.iter().for_each(|one| kinds(one, &format!("{at}[]"), all)),
-        Value::Object(_) if ["clientVariables", "contextVariables"].iter().any(|free| at.ends_with(free)) => {}
+        Value::Object(_) if ["clientVariables", "contextVariables"].iter().any(|free| at.ends_with(free)) => {
+        }
         Value::Object(map) => {
             for (name, one) in map {
                 let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
@@ -70,10 +74,13 @@ fn assert_within(seen: &Kinds, known: &Kinds, more: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn agent_chat_is_as_the_vendors_examples_are() {
-    let (Some(examples), Some(fixtures)) = (spec("va-bot-examples.json"), spec("fixtures.json")) else { return };
+    let (Some(examples), Some(fixtures)) = (spec("va-bot-examples.json"), spec("fixtures.json")) else {
+        return;
+    };
     let examples = examples["examples"].as_array().expect("examples").clone();
     let requests = fixtures["variant_U"]["requests"].as_object().expect("requests");
-    let known = kinds_of(examples.iter().map(|it| &it["request"]).chain(requests.values().map(|it| &it["body"])));
+    let known =
+        kinds_of(examples.iter().map(|it| &it["request"]).chain(requests.values().map(|it| &it["body"])));
     let webhooks = fixtures["variant_U"]["webhooks"].as_object().expect("webhooks");
     let answers = examples.iter().map(|it| &it["webhook_or_answer"]);
     let told = kinds_of(answers.chain(webhooks.values().map(|it| &it["body"])));
@@ -83,7 +90,10 @@ async fn agent_chat_is_as_the_vendors_examples_are() {
         let world = Chatting::new(json!({ "start": start, "app_inbound_id": "a" })).await;
         let (session, chat) = world.talking().await;
         world.tell(&line(5, "hello"), Some(session.clone())).await;
-        world.agent.aside(&open().conversation, Some(session.clone()), &interline_connector::Aside::Typing(true)).await;
+        world
+            .agent
+            .aside(&open().conversation, Some(session.clone()), &interline_connector::Aside::Typing(true))
+            .await;
         let receipt = interline_connector::Aside::Receipt {
             mark: interline_connector::channel::Mark::Delivered,
             seq: Seq(1),
@@ -99,10 +109,15 @@ async fn agent_chat_is_as_the_vendors_examples_are() {
     }
     let bodies = |direction: Direction| {
         let of = seen.iter().filter(move |it| it.direction == direction);
-        of.filter(|it| it.direction == Direction::Out || it.path.starts_with(Chatting::PATH)).map(|it| &it.body)
+        of.filter(|it| it.direction == Direction::Out || it.path.starts_with(Chatting::PATH))
+            .map(|it| &it.body)
     };
     // Documented in the field table and in no example.
-    assert_within(&kinds_of(bodies(Direction::In)), &known, &[("appInboundId", "string"), ("message.attachment", "object")]);
+    assert_within(
+        &kinds_of(bodies(Direction::In)),
+        &known,
+        &[("appInboundId", "string"), ("message.attachment", "object")],
+    );
     // What it repeats of a request is ours.
     let repeated = kinds_of(bodies(Direction::In));
     let mut told = told;

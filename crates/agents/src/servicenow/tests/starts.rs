@@ -58,7 +58,10 @@ async fn an_offered_choice_is_taken_by_its_value_and_once() {
     let sent = world.sent(Chatting::PATH);
     assert_eq!(sent[0]["message"]["text"], "agent");
     assert_eq!(sent[0]["history"].as_array().map(Vec::len), Some(3), "what is known goes by the history");
-    assert_eq!((&sent[1]["message"]["text"], &sent[1]["message"]["typed"]), (&json!("Live Agent Support."), &json!(false)));
+    assert_eq!(
+        (&sent[1]["message"]["text"], &sent[1]["message"]["typed"]),
+        (&json!("Live Agent Support."), &json!(false))
+    );
 }
 
 #[tokio::test]
@@ -87,7 +90,11 @@ async fn a_greeting_is_no_sign_of_an_agent() {
 async fn nobody_there_is_told_in_words_and_understood_in_any_language() {
     for (changes, text, reason) in [
         (json!({}), "There are no agents available. Please try again later.", Reason::NoAgents),
-        (json!({ "no_agents_texts": ["kein mitarbeiter"] }), "Derzeit ist KEIN Mitarbeiter frei.", Reason::NoAgents),
+        (
+            json!({ "no_agents_texts": ["kein mitarbeiter"] }),
+            "Derzeit ist KEIN Mitarbeiter frei.",
+            Reason::NoAgents,
+        ),
         (json!({}), "It is after hours. Please come back tomorrow.", Reason::OutsideHours),
         (json!({ "outside_hours_texts": ["営業時間外"] }), "ただいま営業時間外です", Reason::OutsideHours),
     ] {
@@ -153,7 +160,10 @@ async fn an_open_that_is_refused_fails_at_once() {
     let world = Chatting::new(json!({})).await;
     world.desk().faults().add("oauth_token", 2, Fault::ErrorBefore { status: 401, retry_after: None });
     let failure = world.agent.deliver(&open(), None).await.expect_err("refused");
-    assert!(matches!(&failure, Failure::Refused(cause) if cause.code.contains("refresh token")), "{failure:?}");
+    assert!(
+        matches!(&failure, Failure::Refused(cause) if cause.code.contains("refresh token")),
+        "{failure:?}"
+    );
     // Nothing was said: it can be tried again.
     world.desk().faults().set(Vec::new());
     world.desk().faults().add("oauth_token", 1, Fault::ErrorBefore { status: 500, retry_after: None });

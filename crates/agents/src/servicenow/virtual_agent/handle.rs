@@ -122,7 +122,8 @@ mod tests {
     fn a_handle_comes_back() {
         let handle = Handle { conversation: "cnv_0192".into(), participant: ParticipantNo(2) };
         assert_eq!(handle.to_string().parse(), Ok(handle));
-        for foreign in ["", ".", "cnv_0192", "cnv_0192.", "cnv_0192.x", "u-9.2", "cnv_1.99999999999999999999"] {
+        for foreign in ["", ".", "cnv_0192", "cnv_0192.", "cnv_0192.x", "u-9.2", "cnv_1.99999999999999999999"]
+        {
             assert_eq!(foreign.parse::<Handle>(), Err(()), "{foreign}");
         }
         assert!(format!("cnv_{}.1", "1".repeat(100_000)).parse::<Handle>().is_err());

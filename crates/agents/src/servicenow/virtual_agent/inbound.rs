@@ -53,7 +53,8 @@ struct Reading<'a> {
 impl Integration {
     pub(super) fn understand(&self, request: &Unverified) -> Result<Received, Rejected> {
         let proof = prove(self.settings.caller.as_ref(), request)?;
-        let told: Told = serde_json::from_slice(&request.body).map_err(|_| refuse(400, "the body is not JSON"))?;
+        let told: Told =
+            serde_json::from_slice(&request.body).map_err(|_| refuse(400, "the body is not JSON"))?;
         let heard = self.heard(&told);
         Ok(Received { proof, heard, answer: Answer::ok(json!({})) })
     }
@@ -178,16 +179,18 @@ impl Reading<'_> {
             None if words.is_empty() => (control.value.as_str().unwrap_or_default().to_owned(), Vec::new()),
             None => (words, Vec::new()),
         };
-        let event = AgentEvent::Said { text: Text::plain(words.replace('\0', "")), name: self.known.agent.clone() };
+        let event =
+            AgentEvent::Said { text: Text::plain(words.replace('\0', "")), name: self.known.agent.clone() };
         self.event(control.message_id.clone(), event, files);
     }
 
     /// A file that can be fetched and has a name that says what it is. A link is a file only at the instance.
     fn incoming(&self, control: &Control, name: Option<String>, url: &str) -> Option<Incoming> {
-        let url: Url = url.parse().ok()?;
+        let url: Url = url.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"))?;
         let is_own = self.of.account.is_own(&url);
         let is_picture = control.ui_type.as_deref() == Some("OutputImage");
-        let is_media = is_own && ["/cs/media/", "/sys_attachment"].iter().any(|part| url.path().contains(part));
+        let is_media =
+            is_own && ["/cs/media/", "/sys_attachment"].iter().any(|part| url.path().contains(part));
         if !is_picture && !is_media {
             return None;
         }
@@ -270,14 +273,16 @@ impl Reading<'_> {
             if talked {
                 self.ended = true;
             } else {
-                self.failed = self.failed.take().or(failed(Reason::VendorError, "takeControl: Virtual Agent gave up"));
+                self.failed =
+                    self.failed.take().or(failed(Reason::VendorError, "takeControl: Virtual Agent gave up"));
             }
         }
         if told.completed == Some(true) {
             if talked {
                 self.ended = true;
             } else {
-                self.failed = self.failed.take().or(failed(Reason::NoAgents, "completed before an agent came"));
+                self.failed =
+                    self.failed.take().or(failed(Reason::NoAgents, "completed before an agent came"));
             }
         }
         if self.known.joined && self.spoke && !self.live {

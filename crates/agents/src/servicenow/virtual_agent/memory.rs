@@ -88,7 +88,8 @@ mod tests {
     fn it_is_bounded() {
         let memory = Memory::default();
         for n in 0..=(2 * MOST) {
-            let handle = Handle { conversation: format!("cnv_{n}").as_str().into(), participant: ParticipantNo(1) };
+            let handle =
+                Handle { conversation: format!("cnv_{n}").as_str().into(), participant: ParticipantNo(1) };
             memory.note(&handle, |known| known.alive = true);
         }
         let left = memory.all().len();

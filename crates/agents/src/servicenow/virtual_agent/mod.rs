@@ -19,6 +19,7 @@ mod steps;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use interline_connector::agent::{Brief, Connector, Env};
@@ -76,7 +77,15 @@ impl Connector for ServiceNow {
         let (settings, matchers) = Settings::read(settings)?;
         let account = Account::new(settings.instance_url.clone(), settings.login.clone(), env.http.clone());
         let (memory, steps) = (Memory::default(), Steps::default());
-        Ok(Arc::new(Integration { settings, matchers, account, env, memory, steps }))
+        Ok(Arc::new(Integration {
+            settings,
+            matchers,
+            account,
+            env,
+            memory,
+            steps,
+            asides: AtomicU64::new(0),
+        }))
     }
 
     #[cfg(feature = "simulators")]
@@ -96,6 +105,8 @@ struct Integration {
     env: Env,
     memory: Memory,
     steps: Steps,
+    /// So many things were told beside the log: their request ids must differ too.
+    asides: AtomicU64,
 }
 
 #[async_trait]
@@ -152,7 +163,9 @@ impl AgentSystem for Integration {
             })),
             405 => Err("the Virtual Agent API is switched off at this instance (HTTP 405)".into()),
             429 => Err("the instance limits our requests right now (HTTP 429): try again later".into()),
-            other => Err(ending.err().unwrap_or_else(|| format!("the Virtual Agent API answers HTTP {other}"))),
+            other => {
+                Err(ending.err().unwrap_or_else(|| format!("the Virtual Agent API answers HTTP {other}")))
+            }
         }
     }
 }

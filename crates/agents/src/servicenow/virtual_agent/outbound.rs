@@ -10,6 +10,7 @@
 //! | the customer has a line | `UPDATE_MESSAGES` (from Virtual Agent API 4 on) |
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use ::http::{HeaderName, StatusCode};
 use bytes::Bytes;
@@ -46,7 +47,8 @@ impl Integration {
         match &item.entry.body {
             Body::Open => self.open(item).await,
             Body::Text(text) => {
-                let session = Session::read(session).unwrap_or_else(|| Session::assumed(item, &self.settings));
+                let session =
+                    Session::read(session).unwrap_or_else(|| Session::assumed(item, &self.settings));
                 self.line(item, text, &session).await
             }
             Body::Close { outcome, .. } => self.close(item, outcome, session).await,
@@ -98,7 +100,8 @@ impl Integration {
     /// An offered choice is taken.
     pub(super) fn chooses(&self, session: &Session, value: String) -> Request {
         let id = format!("{}/chosen", session.handle);
-        let message = Words { text: value, typed: false, client_message_id: Some(id.clone()), attachment: None };
+        let message =
+            Words { text: value, typed: false, client_message_id: Some(id.clone()), attachment: None };
         Request { message: Some(Message::Said(message)), ..self.request(session, id, now_ms()) }
     }
 
@@ -129,7 +132,8 @@ impl Integration {
         let (files, in_words): (Vec<&Carried>, Vec<&Carried>) =
             item.files.iter().partition(|file| file.fits && self.settings.files != Files::Link);
         let links = in_words.iter().map(|file| file.in_words());
-        let told: Vec<String> = std::iter::once(text.text.clone()).chain(links).filter(|it| !it.is_empty()).collect();
+        let told: Vec<String> =
+            std::iter::once(text.text.clone()).chain(links).filter(|it| !it.is_empty()).collect();
         let told = told.join("\n");
         let known = self.memory.get(&handle);
         // Of a line that was tried before, what arrived is not said again.
@@ -171,10 +175,8 @@ impl Integration {
         part: usize,
     ) -> Result<Vec<interline_core::conversation::input::AgentEvent>, Failure> {
         let id = part_id(item, part);
-        let request = Request {
-            message: Some(words(text, &id)),
-            ..self.request(session, id, item.entry.at.0)
-        };
+        let request =
+            Request { message: Some(words(text, &id)), ..self.request(session, id, item.entry.at.0) };
         self.send(session, &request).await
     }
 
@@ -202,7 +204,8 @@ impl Integration {
             file_name: file.file.name.clone(),
             url,
         };
-        let said = Words { text, typed: true, client_message_id: Some(id.clone()), attachment: Some(attachment) };
+        let said =
+            Words { text, typed: true, client_message_id: Some(id.clone()), attachment: Some(attachment) };
         let request =
             Request { message: Some(Message::Said(said)), ..self.request(session, id, item.entry.at.0) };
         match self.send(session, &request).await {
@@ -212,8 +215,9 @@ impl Integration {
     }
 
     async fn upload(&self, item: &Item, session: &Session, file: &Carried) -> Result<String, Failure> {
-        let unread = |_| {
-            Failure::Retry { after_ms: None, cause: Cause::new(Reason::VendorError, "our file cannot be read") }
+        let unread = |_| Failure::Retry {
+            after_ms: None,
+            cause: Cause::new(Reason::VendorError, "our file cannot be read"),
         };
         self.account.wait_is_over()?;
         // A token that has just expired is found out with nothing sent.
@@ -235,7 +239,9 @@ impl Integration {
         if let Reply::Answered { status, headers, .. } = &reply {
             judge(*status, headers).map_err(|failure| match failure {
                 // No such API, or no right to it: not a reason to keep the words waiting.
-                Failure::Gone(cause) | Failure::Unauthorized(cause) if *status != StatusCode::UNAUTHORIZED => {
+                Failure::Gone(cause) | Failure::Unauthorized(cause)
+                    if *status != StatusCode::UNAUTHORIZED =>
+                {
                     Failure::Refused(cause)
                 }
                 // Nothing was said yet: an upload that came twice is seen by nobody.
@@ -284,17 +290,19 @@ impl Integration {
             Aside::Typing(_) if !self.settings.typing => return,
             Aside::Typing(true) => (Action::Typing, None),
             Aside::Typing(false) => (Action::Viewing, None),
-            Aside::Receipt { remote_id: Some(id), .. } if self.settings.virtual_agent_api == Version::Four => {
+            Aside::Receipt { remote_id: Some(id), .. }
+                if self.settings.virtual_agent_api == Version::Four =>
+            {
                 let marked = Marked { id: id.clone(), status: "sent_to_user" };
                 (Action::UpdateMessages, Some(Message::Marks(vec![marked])))
             }
             Aside::Receipt { mark: Mark::Delivered | Mark::Read, .. } => return,
         };
-        let now = now_ms();
+        let (now, no) = (now_ms(), self.asides.fetch_add(1, Ordering::Relaxed));
         let request = Request {
             action: Some(action),
             message,
-            ..self.request(session, format!("{}/beside/{now}", session.handle), now)
+            ..self.request(session, format!("{}/beside/{now}.{no}", session.handle), now)
         };
         if let Err(failure) = self.post(session, &request).await {
             tracing::debug!(code = failure.cause().code, "ServiceNow was not told of typing or a receipt");
@@ -313,10 +321,7 @@ impl Integration {
             message: None,
             bot_to_bot: true,
             context_variables: BTreeMap::new(),
-            client_variables: Ours {
-                tenant: self.env.app.to_string(),
-                handoff: session.handle.clone(),
-            },
+            client_variables: Ours { tenant: self.env.app.to_string(), handoff: session.handle.clone() },
             history: Vec::new(),
             timestamp: at_ms,
             app_inbound_id: self.settings.app_inbound_id.clone(),
@@ -331,7 +336,10 @@ impl Integration {
     ) -> Result<Vec<interline_core::conversation::input::AgentEvent>, Failure> {
         let body = self.post(session, request).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
-            Failure::Uncertain(Cause::new(Reason::VendorError, "it answers 200 with something that is not JSON"))
+            Failure::Uncertain(Cause::new(
+                Reason::VendorError,
+                "it answers 200 with something that is not JSON",
+            ))
         })?;
         if answer.status.as_deref() == Some("failure") {
             let code = code(&answer.error).unwrap_or_else(|| "status failure".to_owned());
@@ -416,11 +424,14 @@ fn history(item: &Item, introduction: &str) -> Vec<Said> {
 fn said(item: &Item, entry: &Entry) -> Option<Said> {
     let text = entry.text()?;
     let names = text.files.iter().map(|file| format!("[file: {}]", file.name));
-    let told: Vec<String> = std::iter::once(text.text.clone()).chain(names).filter(|it| !it.is_empty()).collect();
+    let told: Vec<String> =
+        std::iter::once(text.text.clone()).chain(names).filter(|it| !it.is_empty()).collect();
     let profile = &item.conversation.customer.profile;
     let name = match &entry.by {
         Speaker::Customer => profile.full_name().unwrap_or_else(|| "User".into()),
-        Speaker::Agent { name } | Speaker::Operator { name } => name.clone().unwrap_or_else(|| "Agent".into()),
+        Speaker::Agent { name } | Speaker::Operator { name } => {
+            name.clone().unwrap_or_else(|| "Agent".into())
+        }
         Speaker::Bot | Speaker::System => "Bot".into(),
     };
     let is_bot = entry.by != Speaker::Customer;

@@ -11,6 +11,7 @@ use url::Url;
 use super::super::account::{Login, check_instance};
 use super::super::address::Caller;
 use super::super::matchers::{Finder, Matcher, texts};
+use super::super::reading::read;
 
 /// The settings of a ServiceNow (Utah and higher) integration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -159,11 +160,17 @@ fn yes() -> bool {
 }
 
 fn no_agents() -> Vec<String> {
-    texts(&["no (live )?agents? (is |are )?(currently )?available", "agents are (currently |all )*(unavailable|busy)"])
+    texts(&[
+        "no (live )?agents? (is |are )?(currently )?available",
+        "agents are (currently |all )*(unavailable|busy)",
+    ])
 }
 
 fn outside_hours() -> Vec<String> {
-    texts(&["(outside|after) (of )?(our |the )?(business|working|support|office)? ?hours", "(chat|support) is (currently )?closed"])
+    texts(&[
+        "(outside|after) (of )?(our |the )?(business|working|support|office)? ?hours",
+        "(chat|support) is (currently )?closed",
+    ])
 }
 
 fn waited_too_long() -> Vec<String> {
@@ -196,7 +203,7 @@ impl Settings {
     /// # Errors
     /// What is wrong, naming the field and the remedy.
     pub(super) fn read(value: Value) -> Result<(Self, Matchers), String> {
-        let settings: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let settings: Self = read(value)?;
         settings.check()?;
         let matchers = settings.matchers()?;
         Ok((settings, matchers))
@@ -206,6 +213,12 @@ impl Settings {
         check_instance(&self.instance_url)?;
         self.login.check()?;
         self.caller.as_ref().map_or(Ok(()), Caller::check)?;
+        let fits = |token: &Secret| {
+            !token.expose().is_empty() && token.expose().bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !self.message_token.as_ref().is_none_or(fits) {
+            return Err("message_token: give the token of the provider channel identity; it goes into a header, so it is of ASCII letters and signs".into());
+        }
         if self.message_token.is_some() && self.message_hash_secret.is_some() {
             return Err("message_hash_secret: give it or message_token, as the provider channel identity says; not both".into());
         }
