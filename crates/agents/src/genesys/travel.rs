@@ -13,6 +13,8 @@ pub(super) const LANGUAGE: &str = "language";
 pub(super) const SKILLS: &str = "skills";
 pub(super) const TRANSCRIPT: &str = "transcriptUrl";
 pub(super) const SUMMARY: &str = "conversationSummary";
+const NAME: &str = "customerName";
+const EMAIL: &str = "customerEmail";
 
 /// The attributes: what routes first, then the link, then custom data as far as there is room, then what is left of the
 /// summary. `fixed` are the operator's own; custom data of the same name overrides them.
@@ -38,6 +40,8 @@ pub(super) fn attributes(
     add(SKILLS, &item.context.skills.join(","));
     add(LANGUAGE, profile.language.as_deref().unwrap_or_default());
     add(TRANSCRIPT, item.transcript.as_ref().map(|url| url.as_str()).unwrap_or_default());
+    add(NAME, &self::name(item));
+    add(EMAIL, profile.email.as_deref().unwrap_or_default());
     for (name, value) in item.context.data.iter().chain(fixed) {
         add(name, value);
     }
@@ -78,7 +82,7 @@ pub(super) fn name(item: &Item) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genesys::tests::support::open_item;
+    use crate::genesys::tests::items::open_item;
 
     #[test]
     fn attributes_stay_within_their_room_and_routing_comes_first() {

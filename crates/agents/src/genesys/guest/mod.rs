@@ -69,10 +69,6 @@ pub(super) const DEVIATIONS: &[interline_connector::simulator::Deviation] = {
             scenario: "agent_joins",
             reason: "Genesys does not tell a guest who joins: the first words of a human are the sign",
         },
-        Deviation {
-            scenario: "agent_transfer",
-            reason: "Genesys tells a guest of no transfer: the first words under another name are the sign",
-        },
         Deviation { scenario: "receipts", reason: "Genesys takes no receipts from a guest and gives none" },
         Deviation {
             scenario: "outside_hours",

@@ -28,6 +28,8 @@ const TYPING: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(60);
 /// The longest that an indicator is believed.
 const LONG_TYPING: u64 = 30_000;
+/// So many messages with files are remembered.
+const FILED: usize = 50;
 
 /// What is kept of a hand-over. All of it is sealed: who knows the token is the customer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub(super) struct Document {
     /// Who is known to talk; empty: somebody without a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Messages whose files were taken: a history tells them again, and they are not fetched twice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filed: Vec<String>,
     /// It is over at the vendor.
     pub over: bool,
 }
@@ -279,6 +284,11 @@ impl Chat<'_> {
     }
 
     async fn said(&mut self, link: &mut dyn Link, message: Structured) -> Result<(), String> {
+        let with_files = message.content.iter().any(|one| one["contentType"] == "Attachment");
+        let filed = message.id.clone().filter(|_| with_files);
+        if filed.as_ref().is_some_and(|id| self.document.filed.contains(id)) {
+            return Ok(());
+        }
         let mut text = Text::plain(words::of_message(message.text.as_deref(), &message.content));
         let mut refused = Vec::new();
         for attachment in message.content.iter().filter(|one| one["contentType"] == "Attachment") {
@@ -295,6 +305,12 @@ impl Chat<'_> {
         if !text.is_empty() {
             let name = name(&message).filter(|_| message.originating_entity.as_deref() == Some("Human"));
             link.heard(message.id, AgentEvent::Said { text, name }).await;
+        }
+        if let Some(id) = filed {
+            self.document.filed.push(id);
+            let most = self.document.filed.len().saturating_sub(FILED);
+            self.document.filed.drain(..most);
+            link.save(json!(self.document)).await;
         }
         // Whoever sent it is told why it did not arrive.
         for why in refused {

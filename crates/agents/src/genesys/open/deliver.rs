@@ -75,6 +75,7 @@ impl Chat<'_> {
                 }
                 Err(failure) => {
                     self.doubtful = matches!(failure, Failure::Uncertain(_));
+                    self.asked |= self.doubtful;
                     self.sent = Some((seq, ids));
                     return Err(failure);
                 }
@@ -108,7 +109,8 @@ impl Chat<'_> {
     /// The agent reads that it is over, and it is.
     async fn close(&mut self, link: &mut dyn Link, item: &Item, outcome: &Outcome) -> Result<Done, Failure> {
         // Nothing was ever asked of the vendor, or it knows.
-        if self.document.address.is_empty() || self.over || *outcome == Outcome::AgentEnded {
+        let asked = self.document.conversation.is_some() || self.asked;
+        if !asked || self.over || *outcome == Outcome::AgentEnded {
             return Ok(Done::default());
         }
         let notice = &self.integration.settings.end_notice;

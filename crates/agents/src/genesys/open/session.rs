@@ -64,6 +64,8 @@ pub(super) struct Chat<'a> {
     pub doubtful: bool,
     /// The attributes that the flow needs, until they are known to be there.
     pub attributes: Option<BTreeMap<String, String>>,
+    /// An Open was sent and nobody knows what became of it: there may be a conversation.
+    pub asked: bool,
     /// It is over at the vendor.
     pub over: bool,
     queues: watch::Receiver<Queues>,
@@ -93,6 +95,7 @@ impl<'a> Chat<'a> {
             seat: None,
             sent: None,
             attributes: None,
+            asked: false,
             over: false,
             queues: integration.seats.queues.subscribe(),
             queue: None,

@@ -45,7 +45,7 @@ fn is_over(parties: &[Participant]) -> bool {
     if customer.is_some_and(|party| !is_live(party)) || parties.iter().all(|party| !is_live(party)) {
         return true;
     }
-    let last = others().filter(|party| is_agent(party)).next_back();
+    let last = others().rfind(|party| is_agent(party));
     let handed_on =
         |party: &Participant| party.disconnect_type.as_deref().is_some_and(|how| how.starts_with("transfer"));
     others().all(|party| !is_live(party)) && last.is_some_and(|party| !handed_on(party))

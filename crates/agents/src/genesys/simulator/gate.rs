@@ -58,12 +58,12 @@ impl Gate {
         self.tokens.clear();
     }
 
-    /// Whether a call may be made. It counts.
-    pub fn pass(&mut self, settings: &Settings, headers: &HeaderMap, now: i64) -> Result<(), Response> {
+    /// Whether a call may be made: none, and it counts; else what it is answered.
+    pub fn refuses(&mut self, settings: &Settings, headers: &HeaderMap, now: i64) -> Option<Response> {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = given.and_then(|value| value.strip_prefix("Bearer "));
-        if !token.and_then(|token| self.tokens.get(token)).is_some_and(|until| *until > now) {
-            return Err(error(StatusCode::UNAUTHORIZED, "bad.credentials", "Invalid login credentials."));
+        if token.and_then(|token| self.tokens.get(token)).is_none_or(|until| *until <= now) {
+            return Some(error(StatusCode::UNAUTHORIZED, "bad.credentials", "Invalid login credentials."));
         }
         while self.calls.front().is_some_and(|at| *at <= now - WINDOW_MS) {
             self.calls.pop_front();
@@ -74,10 +74,10 @@ impl Gate {
             let message = "Rate limit exceeded the maximum. Retry the request in [n] seconds";
             let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "too.many.requests", message);
             answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-            return Err(answer);
+            return Some(answer);
         }
         self.calls.push_back(now);
-        Ok(())
+        None
     }
 }
 

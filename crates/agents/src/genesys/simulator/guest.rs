@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use interline_connector::simulator::{
-    Act, ActError, Acts, By, ChatState, Desk, Deviation, Fault, Line, Points, ShownFile, StandIn,
+    Act, ActError, Acts, AgentFile, By, ChatState, Desk, Deviation, Fault, Line, Points, ShownFile, StandIn,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub clear: bool,
     /// The customer's typing is shown.
     pub typing: bool,
+    /// Whoever takes a chat says so at once: nothing else tells a guest.
+    pub greeting: bool,
     /// Files of customers, in units of 1,000 bytes.
     pub max_file_kb: u64,
 }
@@ -43,6 +45,7 @@ impl Default for Settings {
             disconnect: Some("Send"),
             clear: true,
             typing: true,
+            greeting: true,
             max_file_kb: 10_240,
         }
     }
@@ -197,6 +200,21 @@ impl Office {
         self.tell_under(chat, "socket message", body);
     }
 
+    /// What the agent of a chat says.
+    fn agent_says(self: &Arc<Self>, chat: &str, text: String, files: &[AgentFile]) {
+        let (id, agent) = (new_id(), self.with(chat, |session| session.agent.clone()).flatten());
+        let mut line = Line::new(By::Agent, text.clone()).with_id(&id);
+        line.files = files.iter().map(|file| ShownFile::at(&file.name, file.url.as_str())).collect();
+        self.desk.line(chat, line);
+        let attachment = |file: &AgentFile| {
+            json!({ "contentType": "Attachment", "attachment": {
+                "id": new_id(), "mediaType": "File", "url": file.url.as_str(), "mime": mime_of(&file.name),
+                "filename": file.name, "fileSize": file.bytes,
+            } })
+        };
+        self.say(chat, &id, agent.as_deref(), &text, files.iter().map(attachment).collect());
+    }
+
     /// An agent, the flow or a supervisor ends it.
     pub fn hang_up(self: &Arc<Self>, chat: &str) {
         self.desk.state(chat, ChatState::Over);
@@ -230,8 +248,12 @@ impl Acts for Guest {
         match act {
             Act::Accept { agent } => {
                 office.is_open(chat, ChatState::Waiting)?;
-                // Nothing of it is told to the guest.
-                take(agent.unwrap_or_else(|| "Kim".into()));
+                // Nothing of it is told to the guest, but for what the agent says.
+                let agent = agent.unwrap_or_else(|| "Kim".into());
+                take(agent.clone());
+                if office.settings.greeting {
+                    office.agent_says(chat, format!("Hello, this is {agent}."), &[]);
+                }
             }
             Act::Decline => {
                 office.is_open(chat, ChatState::Waiting)?;
@@ -239,17 +261,7 @@ impl Acts for Guest {
             }
             Act::Say { text, files } => {
                 office.is_open(chat, ChatState::Talking)?;
-                let (id, agent) = (new_id(), office.with(chat, |session| session.agent.clone()).flatten());
-                let mut line = Line::new(By::Agent, text.clone()).with_id(&id);
-                line.files = files.iter().map(|file| ShownFile::at(&file.name, file.url.as_str())).collect();
-                office.desk.line(chat, line);
-                let attachment = |file: &interline_connector::simulator::AgentFile| {
-                    json!({ "contentType": "Attachment", "attachment": {
-                        "id": new_id(), "mediaType": "File", "url": file.url.as_str(), "mime": mime_of(&file.name),
-                        "filename": file.name, "fileSize": file.bytes,
-                    } })
-                };
-                office.say(chat, &id, agent.as_deref(), &text, files.iter().map(attachment).collect());
+                office.agent_says(chat, text, &files);
             }
             Act::Type { on: true } => {
                 office.is_open(chat, ChatState::Talking)?;

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::guest::{Office, Session, Side, frame};
 use super::open::lock;
-use super::{guest_files, new_id, time};
+use super::{guest_files, new_id, shows_typing, time};
 
 const LONGEST: usize = 4_096;
 const ATTRIBUTES: usize = 2_048;
@@ -333,7 +333,7 @@ fn on_event(office: &Arc<Office>, tell: &Sender, request: &Value, token: &str) {
         }
         (Some("Typing"), _) => {
             if let Some(chat) = chat {
-                office.desk.change(&chat, |chat| chat.typing = true);
+                shows_typing(&office.desk, &chat);
             }
         }
         (Some("Presence"), Some("Join")) => {

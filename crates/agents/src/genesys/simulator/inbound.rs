@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::conversation::{Conversation, Party};
 use super::gate::{bad, not_found};
 use super::open::{Org, lock};
-use super::{RESULT, new_id, queue_id};
+use super::{RESULT, new_id, queue_id, shows_typing};
 
 /// Agents' lines may have so many characters; the stand-in holds the customers' to the same.
 const LONGEST: usize = 2_000;
@@ -191,7 +191,7 @@ pub(super) async fn event(
         .find(|known| known.from == from && known.is_open())
         .map(|known| known.id.clone());
     if let Some(chat) = chat {
-        org.desk.change(&chat, |chat| chat.typing = true);
+        shows_typing(&org.desk, &chat);
     }
     Json(json!({ "id": new_id(), "type": "Event", "channel": echoed(&body), "events": [{ "eventType": "Typing" }] })).into_response()
 }

@@ -29,10 +29,23 @@ pub(super) use webhook::signature;
 /// The attribute by which the stand-in's flow says why it ended a chat without an agent. See the set-up guide.
 const RESULT: &str = "InterlineResult";
 
+/// How long typing is shown.
+const TYPING: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// An RFC 3339 time with milliseconds.
 fn time(ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// The other side types: there is no "stopped", so it is shown for a while.
+fn shows_typing(desk: &interline_connector::simulator::Desk, chat: &str) {
+    desk.change(chat, |chat| chat.typing = true);
+    let (desk, chat) = (desk.clone(), chat.to_owned());
+    tokio::spawn(async move {
+        tokio::time::sleep(TYPING).await;
+        desk.change(&chat, |chat| chat.typing = false);
+    });
 }
 
 fn new_id() -> String {

@@ -50,8 +50,8 @@ async fn token(State(org): State<Arc<Org>>, headers: HeaderMap, body: Bytes) -> 
 
 /// Whoever calls has a good token, is not too fast, and may do it.
 async fn guarded(State(org): State<Arc<Org>>, request: Request, next: Next) -> Response {
-    let passed = lock(&org.gate).pass(&org.settings, request.headers(), org.now());
-    if let Err(refused) = passed {
+    let refused = lock(&org.gate).refuses(&org.settings, request.headers(), org.now());
+    if let Some(refused) = refused {
         return refused;
     }
     if let Some((what, permission)) = org.settings.forbidden {

@@ -22,7 +22,7 @@ pub(super) async fn world(settings: Settings) -> (World, Guest) {
 }
 
 pub(super) async fn usual() -> (World, Guest) {
-    world(Settings::default()).await
+    world(Settings { greeting: false, ..Settings::default() }).await
 }
 
 /// An agent took it and said so.
@@ -118,7 +118,7 @@ async fn typing_goes_both_ways_and_runs_out() {
 
 #[tokio::test]
 async fn typing_that_nobody_wants_to_see_does_no_harm() {
-    let (world, sim) = world(Settings { typing: false, ..Settings::default() }).await;
+    let (world, sim) = world(Settings { typing: false, greeting: false, ..Settings::default() }).await;
     let (chat, id) = talking(&world, &sim).await;
     chat.aside(Aside::Typing(true));
     chat.tell(line_item(2, "hello"));
@@ -168,7 +168,8 @@ async fn files_go_both_ways_and_those_that_do_not_fit_go_as_a_link() {
 #[tokio::test]
 async fn the_agent_ends_it() {
     for kind in ["Send", "ReadOnly"] {
-        let (world, sim) = world(Settings { disconnect: Some(kind), ..Settings::default() }).await;
+        let (world, sim) =
+            world(Settings { disconnect: Some(kind), greeting: false, ..Settings::default() }).await;
         let (chat, id) = talking(&world, &sim).await;
         sim.act(&id, Act::say("bye")).await.expect("said");
         sim.act(&id, Act::End).await.expect("ended");
@@ -184,7 +185,7 @@ async fn the_agent_ends_it() {
 #[tokio::test]
 async fn the_customer_ends_it_also_where_clearing_is_not_allowed() {
     for clear in [true, false] {
-        let (world, sim) = world(Settings { clear, ..Settings::default() }).await;
+        let (world, sim) = world(Settings { clear, greeting: false, ..Settings::default() }).await;
         let (chat, id) = talking(&world, &sim).await;
         chat.tell(close_item(2, Outcome::CustomerEnded));
         chat.notes.settled(2).await.expect("closed");
@@ -200,6 +201,31 @@ async fn the_customer_ends_it_also_where_clearing_is_not_allowed() {
                 .any(|event| matches!(event, AgentEvent::Ended { .. } | AgentEvent::Failed(_)))
         );
     }
+}
+
+#[tokio::test]
+async fn files_that_a_history_tells_again_are_not_fetched_again() {
+    let (world, sim) = usual().await;
+    let (chat, id) = talking(&world, &sim).await;
+    let file =
+        world.desk.on_shelf(&world.desk.shelve("photo.png", "pixels".into()).expect("room")).expect("there");
+    sim.act(&id, Act::Say { text: "look".into(), files: vec![file] }).await.expect("said");
+    chat.notes.said("look").await;
+    chat.notes
+        .until("it is remembered", |known| known.document.as_ref()?["filed"][0].as_str().map(drop))
+        .await;
+    world.desk.faults().add("socket", 1, Fault::Kill);
+    sim.act(&id, Act::say("missed")).await.expect("said");
+    chat.notes.said("missed").await;
+    assert_eq!(chat.notes.lock().kept.len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_who_greets_is_there_at_once() {
+    let (world, sim) = world(Settings::default()).await;
+    let (chat, id) = world.opened().await;
+    sim.act(&id, Act::Accept { agent: Some("Robin Reed".into()) }).await.expect("taken");
+    chat.notes.joined("Robin Reed").await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 mod guest_faults;
 mod guest_relay;
 mod guest_spec;
+pub(super) mod items;
 mod open_bad;
 mod open_faults;
 mod open_limits;

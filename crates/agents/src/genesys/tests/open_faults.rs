@@ -100,6 +100,22 @@ async fn an_open_that_waiting_does_not_mend_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn what_was_never_asked_for_is_not_closed() {
+    let (world, _sim) = usual().await;
+    world.desk.faults().add(
+        "/inbound/open/message",
+        1,
+        Fault::ErrorBefore { status: 403, retry_after: None },
+    );
+    let chat = world.resume(None);
+    chat.tell(open_item(1));
+    assert!(matches!(chat.notes.settled(1).await, Err(Failure::Refused(_))));
+    chat.tell(close_item(2, Outcome::CustomerEnded));
+    chat.notes.settled(2).await.expect("nothing to do");
+    assert_eq!(world.desk.chats().len(), 0);
+}
+
+#[tokio::test]
 async fn access_that_runs_out_is_renewed() {
     let (world, sim) = usual().await;
     let (chat, id) = talking(&world, &sim).await;

@@ -1,6 +1,6 @@
-//! A small engine for one hand-over, and the items that it hands out.
+//! A small engine for one hand-over.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,110 +10,24 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use interline_connector::agent::{Brief, Connector, Env};
+use interline_connector::agent::{Connector, Env};
 use interline_connector::channel::Mark;
-use interline_connector::files::{Carried, Source};
 use interline_connector::simulator::{Desk, Logged, Served, StandIn};
 use interline_connector::webhook::Unverified;
 use interline_connector::{
-    AgentSystem, Aside, Context, Done, Failure, FileRefused, Guard, Heard, Http, Incoming, Item, Link, Next,
-    RunEnd, UpTo,
+    AgentSystem, Aside, Done, Failure, FileRefused, Guard, Heard, Http, Incoming, Item, Link, Next, RunEnd,
+    UpTo,
 };
-use interline_core::conversation::entry::Text;
 use interline_core::conversation::input::AgentEvent;
-use interline_core::conversation::state::Customer;
-use interline_core::transfer::Outcome;
-use interline_core::{
-    Body, Entry, Epoch, File, FileId, Owner, Participant, ParticipantNo, Profile, Role, Seq, Speaker, Time,
-    TransferNo,
-};
+use interline_core::{File, FileId, Seq};
+
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-pub const CONVERSATION: &str = "cnv_0192af00c0ffee";
+pub use super::items::*;
+
 const PATIENCE: Duration = Duration::from_secs(20);
-
-// ── items ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-fn item(seq: u64, by: Speaker, body: Body) -> Item {
-    let profile = Profile {
-        name: Some("Ann Müller".into()),
-        first_name: Some("Ann".into()),
-        email: Some("ann@example.com".into()),
-        language: Some("de".into()),
-        ..Profile::default()
-    };
-    let entry = Entry {
-        seq: Seq(seq),
-        at: Time(1_795_329_324_502),
-        by,
-        to: Role::Agent,
-        epoch: Epoch(2),
-        transfer: Some(TransferNo(1)),
-        release_of: None,
-        body,
-    };
-    let participant = Participant {
-        no: ParticipantNo(2),
-        integration: "desk".into(),
-        role: Role::Agent,
-        transfer: Some(TransferNo(1)),
-        queue: Some("Billing".into()),
-        from: Seq(1),
-        to: None,
-        took_over: false,
-        only_close: false,
-        gone: false,
-    };
-    let customer = Customer { id: "cus_1".into(), channel: "web".into(), address: "ann@web".into(), profile };
-    Item {
-        entry,
-        participant,
-        conversation: Brief { app: "st-1".into(), id: CONVERSATION.into(), customer, owner: Owner::Agent },
-        before: Vec::new(),
-        files: Vec::new(),
-        transcript: None,
-        context: Context::default(),
-    }
-}
-
-/// An Open with all that may travel along.
-pub(in crate::genesys) fn open_item(seq: u64) -> Item {
-    let mut item = item(seq, Speaker::System, Body::Open);
-    item.transcript = Some("https://chat.example.com/t/secret".parse().expect("a URL"));
-    item.context = Context {
-        skills: vec!["refunds".into(), "german".into()],
-        data: BTreeMap::from([("order".to_owned(), "A-17 „ß“".to_owned())]),
-        summary: "- I want my money back".into(),
-    };
-    item
-}
-
-pub fn line_item(seq: u64, text: &str) -> Item {
-    item(seq, Speaker::Customer, Body::Text(Text::plain(text)))
-}
-
-pub fn close_item(seq: u64, outcome: Outcome) -> Item {
-    item(seq, Speaker::System, Body::Close { participant: ParticipantNo(2), outcome })
-}
-
-/// A line of one file, which lies at `fetch`.
-pub fn file_item(seq: u64, text: &str, name: &str, fetch: &str, fits: bool, source: Source) -> Item {
-    let file = File {
-        id: FileId::from("fil_1"),
-        name: name.into(),
-        mime: "application/pdf".into(),
-        size: 11,
-        sha256: "ab".repeat(32),
-        warning: None,
-    };
-    let mut item =
-        item(seq, Speaker::Customer, Body::Text(Text { files: vec![file.clone()], ..Text::plain(text) }));
-    let page = "https://chat.example.com/f/secret".parse().expect("a URL");
-    item.files = vec![Carried { file, page, fetch: fetch.parse().expect("a URL"), fits, source }];
-    item
-}
 
 // ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -334,7 +248,10 @@ pub struct World {
 }
 
 #[derive(Clone, Default)]
-struct Hooked(Arc<Mutex<(Option<Arc<dyn AgentSystem>>, Option<Notes>, Vec<Heard>)>>);
+struct Hooked(Arc<Mutex<Hook>>);
+
+/// Who proves webhooks, who is told, and what was heard.
+type Hook = (Option<Arc<dyn AgentSystem>>, Option<Notes>, Vec<Heard>);
 
 impl World {
     pub async fn of(connector: &dyn Connector, stand_in: &dyn StandIn, more: Value) -> Self {
@@ -518,7 +435,7 @@ async fn webhook(
         Err(rejected) => rejected.0,
     };
     let status = StatusCode::from_u16(answer.status).expect("a status");
-    (status, Json(answer.body.unwrap_or_else(|| json!(null)))).into_response()
+    (status, Json(answer.body.unwrap_or_default())).into_response()
 }
 
 fn note(notes: &Notes, heard: &Heard) {
