@@ -21,7 +21,7 @@ pub const NOT_DELIVERED: &str = "That line did not get through.";
 
 /// What the flow's node adds to what is known of the customer.
 pub const ORDER: &str = "order-0815";
-/// Where it sends them.
+/// Where it sends them; each vendor has one of its own (`StandIn::queue`).
 pub const QUEUE: &str = "billing";
 /// What the agent should be good at.
 pub const SKILL: &str = "refunds";

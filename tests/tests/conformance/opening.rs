@@ -4,10 +4,11 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{Chat, ChatState, Fault};
 use serde_json::{Value, json};
 
+use interline_tests::App;
 use interline_tests::document as app;
 use crate::customer::Customer;
 use interline_tests::office::Kind;
-use crate::world::World;
+use crate::world::{World, set};
 
 /// All that the agent can read of a chat, whatever the vendor calls it.
 fn readable(chat: &Chat) -> String {
@@ -19,7 +20,10 @@ fn readable(chat: &Chat) -> String {
 }
 
 pub async fn open_with_context(kind: Kind) -> Result<()> {
-    let world = World::open(kind).await?;
+    // In the vendor's own words: an id, where it has those.
+    let queue = kind.stand_in(&App::fresh())?.queue();
+    let target = "/flow/nodes/to_queue/agent_transfer/target/queue";
+    let world = World::with(kind, |app| set(app, target, queue.into())).await?;
     let known = json!({
         "given_name": "Ann", "family_name": "Example", "email": "ann@example.com", "locale": "de-AT",
         "secureCustomData": { "tier": "gold-4711" },
@@ -31,7 +35,7 @@ pub async fn open_with_context(kind: Kind) -> Result<()> {
     let chat = world.desk().next_chat().await?;
     world.desk().accepts(&chat).await?;
     let wanted = [
-        "Ann", "Example", "ann@example.com", "de", "gold-4711", app::ORDER, app::QUEUE, app::SKILL,
+        "Ann", "Example", "ann@example.com", "de", "gold-4711", app::ORDER, queue, app::SKILL,
         "my suitcase is lost", "/t/",
     ];
     let so = |chat: &Chat| {

@@ -52,7 +52,9 @@ pub async fn typing(kind: Kind) -> Result<()> {
     let (mut customer, chat) = world.talking().await?;
     customer.event("typing", None).await?;
     world.desk().until("the customer types", &chat, |chat: &Chat| chat.typing.then_some(())).await?;
+    // Some vendors are told that it is over, some see it by the line that comes.
     customer.event("stop_typing", None).await?;
+    customer.say("typed before").await?;
     world.desk().until("the customer stops", &chat, |chat: &Chat| (!chat.typing).then_some(())).await?;
     world.desk().acts(&chat, "type", json!({ "on": true })).await?;
     customer.sees_event("events/typing").await?;
