@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What it is for: a part of `METHOD /path` for a call that comes, or of the name of what the stand-in does itself; none:
-    /// all that the fault can be for.
+    /// What it is for: a part of `METHOD /path` for a call that comes, or of the name of what the stand-in does itself; its end,
+    /// if a `$` follows. None: all that the fault can be for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// How many times; none: until the rules are changed.
@@ -114,9 +114,10 @@ impl Faults {
         self.rules().clone()
     }
 
-    /// The faults of what the stand-in tells that strike now; each is used up once.
+    /// The faults of what the stand-in tells that strike now; each is used up once. Those of the vendor's own are not among
+    /// them ([`Faults::special`]): they wait for what they are for.
     pub fn told(&self, what: &str) -> Vec<Fault> {
-        self.take(what, |fault| !fault.is_for_call())
+        self.take(what, |fault| !fault.is_for_call() && !matches!(fault, Fault::Special { .. }))
     }
 
     /// Whether a fault of the vendor's own strikes now; it is used up once.
@@ -130,7 +131,7 @@ impl Faults {
         for rule in rules.iter_mut() {
             // The names of special ones are what they are for.
             let named = matches!(rule.fault, Fault::Special { .. });
-            let meant = named || rule.on.as_deref().is_none_or(|on| what.contains(on));
+            let meant = named || rule.on.as_deref().is_none_or(|on| names(on, what));
             if rule.times != Some(0) && meant && fits(&rule.fault) {
                 taken.push(rule.fault.clone());
                 rule.times = rule.times.map(|times| times - 1);
@@ -175,6 +176,11 @@ impl Faults {
     }
 }
 
+/// A path of which others are the beginning needs the `$`.
+fn names(on: &str, what: &str) -> bool {
+    on.strip_suffix('$').map_or_else(|| what.contains(on), |end| what.ends_with(end))
+}
+
 fn scripted(status: u16, retry_after: Option<u64>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, "a scripted fault").into_response();
@@ -210,10 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_can_be_for_an_end() {
+        let faults = Faults::default();
+        faults.add("POST /chats$", 1, Fault::NeverAnswer);
+        let struck = |what: &str| faults.take(what, Fault::is_for_call).len();
+        assert_eq!([struck("POST /chats/1/lines"), struck("POST /v2 POST /chats")], [0, 1]);
+    }
+
+    #[test]
     fn a_special_fault_strikes_by_its_name() {
         let faults = Faults::default();
         faults.add("evict", 1, Fault::Special { name: "evict".into() });
-        assert!(!faults.special("other"));
+        assert!(!faults.special("other") && faults.told("evict").is_empty());
         assert!(faults.special("evict") && !faults.special("evict"));
     }
 }
