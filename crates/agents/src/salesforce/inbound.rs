@@ -5,11 +5,16 @@ use interline_core::transfer::{Failure, Reason};
 use serde_json::Value;
 use url::Url;
 
+use super::opening::uuid4;
 use super::settings::Settings;
 use super::wire::{AbstractMessage, Entry};
 
 /// So many files of one message are taken.
 const FILES: usize = 10;
+/// So many bytes of what was said in one message.
+const WORDS: usize = 32 * 1024;
+/// So many bytes of a name, of a code.
+const NAME: usize = 200;
 
 /// What an entry means.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +95,7 @@ fn routing(entry: &Entry, settings: &Settings) -> Option<Meaning> {
                 "RoutingError" => Reason::NoAgents,
                 _ => Reason::VendorError,
             });
-            Some(Meaning::Failed(Failure { reason, code: Some(kind.chars().take(64).collect()) }))
+            Some(Meaning::Failed(Failure { reason, code: Some(plain(kind, NAME)) }))
         }
         // A transfer to another agent is seen by who joins.
         _ => None,
@@ -99,14 +104,16 @@ fn routing(entry: &Entry, settings: &Settings) -> Option<Meaning> {
 
 fn reached(entry: &Entry, mark: Mark) -> Option<Meaning> {
     let of_customer = entry.sender.role == "EndUser";
-    entry.related_records.first().filter(|_| !of_customer).map(|id| Meaning::Reached(mark, id.clone()))
+    entry.related_records.first().filter(|_| !of_customer).map(|id| Meaning::Reached(mark, plain(id, NAME)))
 }
 
 fn message(entry: &Entry) -> Option<Meaning> {
     let message = &entry.entry_payload.abstract_message;
     match entry.sender.role.as_str() {
         "EndUser" => Some(Meaning::Echo(message.id.clone().unwrap_or_else(|| entry.identifier.clone()))),
-        "Agent" => said(message).map(|said| Meaning::Said { said, name: entry.sender_display_name.clone() }),
+        "Agent" => {
+            said(message).map(|said| Meaning::Said { said, name: name(entry.sender_display_name.as_ref()) })
+        }
         "Chatbot" | "System" => said(message).map(Meaning::OrgSaid),
         _ => None,
     }
@@ -117,12 +124,32 @@ fn said(message: &AbstractMessage) -> Option<Said> {
     let attachments = content["attachments"].as_array();
     let files = attachments.into_iter().flatten().filter_map(|file| {
         let url = Url::parse(file["url"].as_str()?).ok()?;
-        Some((file["name"].as_str().map(str::to_owned), url))
+        Some((file["name"].as_str().map(|name| plain(name, NAME)), url))
     });
     let files: Vec<_> = files.take(FILES).collect();
     // The name of a file is not something that was said.
     let words = if attachments.is_none() { words(message) } else { text(content) };
+    let words = plain(&words, WORDS);
     (!words.is_empty() || !files.is_empty()).then_some(Said { words, files })
+}
+
+fn name(of: Option<&String>) -> Option<String> {
+    of.map(|name| plain(name, NAME)).filter(|name| !name.is_empty())
+}
+
+/// At most so many bytes, and no NUL: not every store keeps it, and nobody can see it.
+fn plain(text: &str, most: usize) -> String {
+    let text = text.replace('\0', "");
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default().to_owned()
+}
+
+/// What an entry is known by: as the vendor calls it, or a short name that stands for something that is no id.
+pub(super) fn known_as(identifier: &str) -> Option<String> {
+    match identifier {
+        "" => None,
+        id if id.len() <= NAME && id.chars().all(|c| c.is_ascii_graphic()) => Some(id.to_owned()),
+        odd => Some(uuid4(odd).to_string()),
+    }
 }
 
 fn text(content: &Value) -> String {

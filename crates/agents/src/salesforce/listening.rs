@@ -7,13 +7,15 @@ use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::Failure as Typed;
 use url::Url;
 
-use super::inbound::{Meaning, Said, meaning};
+use super::inbound::{Meaning, Said, known_as, meaning};
 use super::opening::id_of;
 use super::session::{Talk, since_1970};
 use super::wire::{Entry, Envelope};
 
 /// The session document is saved after so many events that changed nothing else of it.
 const SAVE_AFTER: usize = 20;
+/// No id of an event is longer.
+const LONGEST_ID: usize = 200;
 /// In milliseconds.
 const HOUR: i64 = 3_600_000;
 
@@ -25,7 +27,10 @@ impl Talk<'_> {
         {
             self.entry(link, &envelope.conversation_entry).await;
         }
-        let Some(id) = event.id.filter(|id| !id.is_empty()) else { return };
+        // An id that no header can hold would keep us from ever coming back.
+        let fits =
+            |id: &String| (1..=LONGEST_ID).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic());
+        let Some(id) = event.id.filter(fits) else { return };
         self.document.last_event = id;
         self.unsaved += 1;
         if self.unsaved >= SAVE_AFTER {
@@ -51,13 +56,10 @@ impl Talk<'_> {
         if entry.at() <= soon {
             self.document.seen_at = self.document.seen_at.max(entry.at());
         }
+        let known = known_as(&entry.identifier);
         for (part, meaning) in meaning(entry, &self.at.settings).into_iter().enumerate() {
             // One entry can tell two things: each is known again by itself.
-            let id = match part {
-                _ if entry.identifier.is_empty() => None,
-                0 => Some(entry.identifier.clone()),
-                part => Some(format!("{}/{part}", entry.identifier)),
-            };
+            let id = known.clone().map(|id| if part == 0 { id } else { format!("{id}/{part}") });
             self.means(link, id, meaning).await;
         }
     }

@@ -88,6 +88,37 @@ async fn what_may_be_missing_may_be_missing() {
 }
 
 #[tokio::test]
+async fn what_is_much_too_long_or_cannot_be_kept_is_made_to_fit() {
+    let world = World::new().await;
+    let chat = world.talking().await;
+    let long = "x".repeat(300_000);
+    let said = json!({ "abstractMessage": { "staticContent": { "text": format!("a\0b{long}"), "attachments": null } } });
+    let entry = json!({ "identifier": long, "entryType": "Message", "sender": { "role": "Agent" },
+        "senderDisplayName": long, "entryPayload": said.to_string() });
+    // Told twice, it is the same all the same.
+    for _ in 0..2 {
+        world.sim.tell_raw(&chat, "CONVERSATION_MESSAGE", &envelope(&chat, entry.clone()));
+    }
+    world.act(&chat, Act::say("behind it")).await;
+    let spoken = eventually(|| Some(world.spoken()).filter(|spoken| spoken.len() == 2)).await;
+    assert!(spoken[0].starts_with("abxx") && spoken[0].len() <= 32 * 1024);
+    let name = world.until_heard(|event| matches!(event, AgentEvent::Said { .. })).await;
+    assert!(matches!(name, AgentEvent::Said { name: Some(name), .. } if name.len() <= 200));
+    assert!(world.engine.remote_id(&spoken[0]).is_some_and(|id| id.len() <= 200));
+}
+
+#[tokio::test]
+async fn an_event_id_that_no_header_can_hold_does_not_keep_us_away() {
+    let world = first_stream(|| {
+        HttpBody::from(format!("id: {}\ndata: {{}}\n\nid: \u{1}\u{e9}\ndata: {{}}\n\n", "9".repeat(100_000)))
+    })
+    .await;
+    let chat = world.talking().await;
+    world.act(&chat, Act::say("heard")).await;
+    world.until_spoken(&["heard"]).await;
+}
+
+#[tokio::test]
 async fn a_moment_in_the_far_future_hides_nothing() {
     let world = World::new().await;
     let chat = world.talking().await;
