@@ -65,7 +65,7 @@ bench: ## the relay beside the bare writer, on this machine (release build, priv
 	tests/support/install.sh
 	cargo build --release --locked --bin interline
 	cargo build --release --locked -p interline-tests --bin bench
-	tests/support/postgres.sh $(TARGET_DIR)/release/bench
+	ulimit -n "$$(ulimit -Hn)"; tests/support/postgres.sh $(TARGET_DIR)/release/bench
 
 # `make test` has the licence gate of its own; this one reads the licence files too. Compiles cargo-deny once.
 deny: ## the whole of deny.toml but for the advisories

@@ -15,7 +15,8 @@ const scene = publishedIn(() => browser);
 /** Picks a file in the plug-in, waits until it is uploaded, and sends it, perhaps with words. */
 async function send(chat, file, words = '') {
   await chat.page.locator('#captureAttachmnts').setInputFiles(file);
-  const chip = chat.page.locator('.footerContainer .attachment .msgCmpt');
+  // The client leaves the last file and its words in the box until another message is drawn: only the new name says that it is picked.
+  const chip = chat.page.locator('.footerContainer .attachment .msgCmpt', { hasText: file.name });
   await chip.waitFor({ timeout: 15_000 });
   await until(`${file.name} is uploaded`, 30_000, async () => (await chip.count()) > 0 && (await chip.locator('.upldIndc').count()) === 0);
   const box = chat.page.locator('.chatInputBox');

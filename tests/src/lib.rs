@@ -1,7 +1,7 @@
 //! Black-box tests of the built binary: what they need to play the outside world.
 //!
 //! Everything here speaks the wire protocols alone. Nothing knows how the server is made, but for the baseline of the
-//! bench, which uses the store directly.
+//! bench, which uses the store directly. The vendors' stand-ins come from where they are: the other end of the wire.
 //!
 //! | file | plays |
 //! |---|---|
@@ -9,6 +9,8 @@
 //! | `web.rs` | a customer in the web chat |
 //! | `botkit.rs` | a customer's BotKit server, and the agents behind it |
 //! | `files.rs` | files: made up, hashed, sent and fetched by a customer |
+//! | `office.rs` | any vendor: its stand-in, its agents, its administrator |
+//! | `document.rs` | an app's file with any agent systems |
 //! | `operator.rs` | the operator's program: the API, with a key |
 //! | `shelf.rs` | files at a BotKit |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
@@ -22,9 +24,11 @@
 pub mod botkit;
 pub mod checker;
 pub mod dice;
+pub mod document;
 pub mod file_checker;
 pub mod files;
 pub mod http;
+pub mod office;
 pub mod operator;
 pub mod postgres;
 pub mod scratch;

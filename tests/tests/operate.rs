@@ -127,6 +127,24 @@ async fn a_second_process_on_the_same_data_directory_is_refused() {
 }
 
 #[tokio::test]
+async fn too_few_open_files_are_refused_at_the_start() {
+    let scratch = Scratch::new("files-limit").unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server::free_port().unwrap()));
+    let started = setup(&scratch).command(address).unwrap();
+    let mut limited = tokio::process::Command::new("sh");
+    limited.arg("-c").arg("ulimit -n 1000; exec \"$0\" \"$@\"").arg(started.as_std().get_program());
+    limited.args(started.as_std().get_args()).kill_on_drop(true);
+    for (name, value) in started.as_std().get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let (status, said) = server::run(limited).await.unwrap();
+    assert!(!status.success() && said.contains("1000 files open") && said.contains("LimitNOFILE"), "{said}");
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() {
     let scratch = Scratch::new("port").unwrap();
     let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -14,13 +14,22 @@
 //! To add one: a folder, `pub mod` below, and one word in [`all`].
 
 pub mod botkit;
+pub mod genesys;
+pub mod salesforce;
 pub mod servicenow;
 
 use interline_connector::agent::Connector;
 
 /// Every agent system there is. The only list of them.
 pub fn all() -> &'static [&'static dyn Connector] {
-    &[&botkit::BotKit, &servicenow::ServiceNow, &servicenow::ServiceNowTokyo]
+    &[
+        &botkit::BotKit,
+        &salesforce::Salesforce,
+        &genesys::GenesysOpen,
+        &genesys::GenesysGuest,
+        &servicenow::ServiceNow,
+        &servicenow::ServiceNowTokyo,
+    ]
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! | `settings.rs` | file, environment and flags, in this order |
 //! | `data.rs` | the data directory and the store: who uses it, and how a command opens it |
 //! | `node.rs` | a running node: store, engine, listener, and how it stops |
+//! | `open_files.rs` | how many connections a node may have |
 //! | `app_file.rs`, `variables.rs`, `places.rs` | an app's file: `${ENV}` filled in, each fault with its line |
 //! | `canonical.rs`, `yaml.rs` | a document as its file |
 //! | `apply.rs`, `export.rs`, `remote.rs` | configuration as code: commands that talk REST to a running server |
@@ -12,7 +13,7 @@
 //! | `check/` | would it work? |
 //! | `outcome.rs` | what a command says at its end |
 //! | `demo/` | everything on one port, with the simulators |
-//! | `simulate.rs` | one vendor's stand-in alone |
+//! | `stand_ins.rs`, `simulate.rs` | the vendors' stand-ins; one alone |
 
 mod app_file;
 mod apply;
@@ -25,12 +26,14 @@ mod files;
 mod key;
 mod logs;
 mod node;
+mod open_files;
 mod outcome;
 mod places;
 mod rekey;
 mod remote;
 mod settings;
 mod simulate;
+mod stand_ins;
 mod variables;
 mod yaml;
 
@@ -60,8 +63,7 @@ enum Command {
     /// Serves a sample app with stand-ins for the agent systems and a page to try it.
     Demo(demo::Flags),
     /// Runs one vendor's stand-in alone, with the paths of the real host.
-    #[command(subcommand)]
-    Simulate(simulate::Vendor),
+    Simulate(simulate::Flags),
     /// Brings an app's file in force on a running server, or shows what would change.
     Apply(apply::Flags),
     /// Shows an app of a running server as the file that `apply` takes.
@@ -95,7 +97,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Serve(flags) => node::serve(flags.load()?).await.map(|()| Outcome::default()),
         Command::Demo(flags) => demo::run(flags).await.map(|()| Outcome::default()),
-        Command::Simulate(vendor) => simulate::run(vendor).await.map(|()| Outcome::default()),
+        Command::Simulate(flags) => simulate::run(flags).await.map(|()| Outcome::default()),
         Command::Apply(flags) => apply::run(flags).await,
         Command::Export(flags) => export::run(flags).await,
         Command::Check(flags) => check::run(flags).await,

@@ -20,6 +20,7 @@ use crate::app_file::AppFile;
 use crate::data;
 use crate::files;
 use crate::logs;
+use crate::open_files;
 use crate::settings::Settings;
 
 /// `interline serve`.
@@ -29,6 +30,8 @@ use crate::settings::Settings;
 pub async fn serve(settings: Settings) -> Result<()> {
     // Until the very end: it sends the last spans when it goes.
     let _traces = logs::start_with_traces(&settings)?;
+    let files = open_files::raise()?;
+    tracing::debug!(files, "so many files may be open");
     let node = Node::open(&settings).await?;
     let mut seen = Vec::new();
     for path in &settings.app {
@@ -43,7 +46,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
     if node.apps.ids().is_empty() {
         tracing::warn!("there is no app yet: give one with --app FILE, or apply one (docs/operate)");
     }
-    node.run(|routes| routes, || {}).await
+    node.run(|routes| routes, |_| {}).await
 }
 
 /// `interline migrate`.
@@ -121,7 +124,7 @@ impl Node {
     ///
     /// # Errors
     /// When an app cannot be recorded or the listener fails.
-    pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce()) -> Result<()> {
+    pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce(&Engine)) -> Result<()> {
         let engine = Engine::start(interline_engine::Settings {
             store: self.store,
             apps: self.apps,
@@ -134,7 +137,7 @@ impl Node {
         let routes = more(interline_api::router(&engine));
         let address = self.listener.local_addr()?;
         tracing::info!(%address, public_url = %self.public_url, "serving");
-        ready();
+        ready(&engine);
         let stopped = engine.clone();
         // A line and its ping are two small writes: without this the second waits for the client's delayed ACK (40 ms).
         let listener = self.listener.tap_io(|tcp| {

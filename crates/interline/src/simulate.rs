@@ -4,34 +4,37 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand};
-use interline_agents::botkit::simulator::{Settings, Simulator};
-use interline_connector::Algorithm;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use interline_connector::simulator::Tenant;
+use interline_connector::{Algorithm, Credential};
 use tokio::net::TcpListener;
+use url::Url;
 
-/// Whose stand-in.
-#[derive(Debug, Subcommand)]
-pub enum Vendor {
-    /// A BotKit server with its sample live-chat bot file.
-    Botkit(BotKit),
-}
+use crate::stand_ins;
 
-/// What stands in BotKit's config.json.
+/// Whose stand-in, and for whom.
 #[derive(Debug, Args)]
-pub struct BotKit {
+pub struct Flags {
+    /// Whose stand-in: the `type` of an agent system.
+    #[arg(value_parser = PossibleValuesParser::new(stand_ins::ids()))]
+    vendor: String,
     /// Where it listens: loopback only.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8003")]
     listen: SocketAddr,
-    /// The bot it serves: `st-` and a version 5 UUID.
-    #[arg(long, env = "BOT_ID")]
-    bot_id: String,
-    /// The client id of the app's credential.
-    #[arg(long, env = "CLIENT_ID")]
-    client_id: String,
-    /// The client secret of the app's credential. Better by the variable: others see a command's arguments.
-    #[arg(long, env = "CLIENT_SECRET", hide_env_values = true)]
-    client_secret: String,
-    /// HS512 instead of HS256.
+    /// Our address that the vendor's administrator enters: GET …/integrations/{name}/webhook of the API shows it.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<Url>,
+    /// For botkit: the bot it serves: `st-` and a version 5 UUID.
+    #[arg(long, env = "BOT_ID", required_if_eq("vendor", "botkit"))]
+    bot_id: Option<String>,
+    /// For botkit: the client id of the app's credential.
+    #[arg(long, env = "CLIENT_ID", required_if_eq("vendor", "botkit"))]
+    client_id: Option<String>,
+    /// For botkit: the client secret of the app's credential. Better by the variable: others see a command's arguments.
+    #[arg(long, env = "CLIENT_SECRET", hide_env_values = true, required_if_eq("vendor", "botkit"))]
+    client_secret: Option<String>,
+    /// For botkit: HS512 instead of HS256.
     #[arg(long)]
     hs512: bool,
 }
@@ -41,26 +44,39 @@ pub struct BotKit {
 /// # Errors
 /// When it cannot listen.
 #[allow(clippy::print_stdout, reason = "it tells a person what to open")]
-pub async fn run(vendor: Vendor) -> Result<()> {
-    let Vendor::Botkit(flags) = vendor;
+pub async fn run(flags: Flags) -> Result<()> {
     // Whoever reaches its agent page is an agent.
     anyhow::ensure!(flags.listen.ip().is_loopback(), "a stand-in listens on loopback only");
-    let stand_in = Simulator::new(Settings {
-        app_id: flags.bot_id,
-        client_id: flags.client_id,
-        client_secret: flags.client_secret,
+    let credential = Credential {
+        client_id: flags.client_id.unwrap_or_default(),
+        client_secret: flags.client_secret.unwrap_or_default().into(),
         algorithm: if flags.hs512 { Algorithm::HS512 } else { Algorithm::HS256 },
-        prefix: String::new(),
-    });
+    };
+    let tenant = Tenant { app: flags.bot_id.unwrap_or_default().as_str().into(), credential };
+    let vendor = stand_ins::all(&tenant).into_iter().find(|vendor| vendor.id == flags.vendor);
+    let vendor = vendor.with_context(|| format!("there is no stand-in for {}", flags.vendor))?;
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("cannot listen on {}", flags.listen))?;
-    let address = listener.local_addr()?;
-    println!("BotKit stand-in: http://{address}   agent page: http://{address}/_sim/botkit/");
-    axum::serve(listener, stand_in.router())
+    let base = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
+    if let Some(webhook) = flags.webhook {
+        vendor.stand_in.calls(webhook);
+    }
+    println!("{} stand-in: {base}   agent page: {}", vendor.title, vendor.page(&base));
+    println!("In an app's file:\n\n{}", vendor.to_paste(&base)?);
+    axum::serve(listener, vendor.stand_in.router())
         .with_graceful_shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         })
         .await
         .context("the listener failed")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_stand_in_can_be_named() {
+        let ids = super::stand_ins::ids();
+        assert!(ids.contains(&"botkit"), "{ids:?}");
+    }
 }

@@ -32,6 +32,8 @@ use interline_connector::failure::Cause;
 use interline_connector::formats;
 use interline_connector::http::{Reply, Request};
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles};
+#[cfg(any(test, feature = "simulators"))]
+use interline_connector::simulator::{StandIn, Tenant};
 use interline_connector::webhook::{History, Unverified};
 use interline_connector::{AgentSystem, Answer, Credential, Done, Failure, Item, Received, Rejected};
 use interline_core::app;
@@ -92,6 +94,18 @@ impl Connector for BotKit {
             );
         }
         Ok(Arc::new(Integration { settings, credential, env }))
+    }
+
+    #[cfg(any(test, feature = "simulators"))]
+    fn stand_in(&self, tenant: &Tenant) -> Option<Arc<dyn StandIn>> {
+        let settings = simulator::Settings {
+            app_id: tenant.app.as_str().to_owned(),
+            client_id: tenant.credential.client_id.clone(),
+            client_secret: tenant.credential.client_secret.expose_secret().to_owned(),
+            algorithm: tenant.credential.algorithm,
+            prefix: String::new(),
+        };
+        Some(Arc::new(simulator::Simulator::new(settings)))
     }
 }
 

@@ -212,6 +212,10 @@ impl Integration {
 
     fn context(&self, item: &Item, history: Vec<HistoryEntry>) -> Context {
         let customer = &item.conversation.customer;
+        let profile = &customer.profile;
+        let opens = matches!(item.entry.body, Body::Open);
+        let custom_data = if opens { &item.context.data } else { &profile.data };
+        let mailed = looks_like_email(&customer.address).then(|| customer.address.clone());
         let bot = self.env.app.as_str().to_owned();
         let identity = Identity { val: customer.address.clone(), kind: customer.channel.to_string() };
         Context {
@@ -220,7 +224,7 @@ impl Integration {
             intent: "",
             entities: Empty {},
             traits: Vec::new(),
-            current_language: "en",
+            current_language: profile.language.clone().unwrap_or_else(|| "en".to_owned()),
             suggested_languages: Vec::new(),
             history,
             on_hold_tasks: Vec::new(),
@@ -234,12 +238,19 @@ impl Integration {
                 bot_context: Empty {},
                 user_context: UserContext {
                     id: customer.id.user_id(),
-                    email_id: looks_like_email(&customer.address).then(|| customer.address.clone()),
+                    email_id: profile.email.clone().or(mailed),
+                    first_name: profile.first_name.clone().or_else(|| profile.name.clone()),
+                    last_name: profile.last_name.clone(),
                     identities: vec![identity],
-                    custom_data: Empty {},
+                    custom_data: custom_data.clone(),
                 },
                 user_session: Empty {},
-                bot_user_session: BotUserSession { transcript_url: item.transcript.clone() },
+                bot_user_session: BotUserSession {
+                    transcript_url: item.transcript.clone(),
+                    queue: item.participant.queue.clone().filter(|_| opens),
+                    skills: item.context.skills.clone(),
+                    summary: item.context.summary.clone(),
+                },
                 opts: Opts { user_id: customer.id.user_id(), stream_id: bot },
             },
         }

@@ -3,6 +3,8 @@
 //! Source: vendor pages "Events for the BotKit SDK", "Functions for the BotKit SDK", "Context Object", and BotKit's own
 //! code. Unknown fields are ignored on both sides.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -135,7 +137,7 @@ pub(super) struct Context {
     pub intent: &'static str,
     pub entities: Empty,
     pub traits: Vec<Empty>,
-    pub current_language: &'static str,
+    pub current_language: String,
     pub suggested_languages: Vec<&'static str>,
     pub history: Vec<HistoryEntry>,
     pub on_hold_tasks: Vec<Empty>,
@@ -168,6 +170,14 @@ pub(super) struct BotUserSession {
     /// At a transfer: where the agent can read what was said before. Ours, not the vendor's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript_url: Option<Url>,
+    /// At a transfer: where it is to go, and what the agent should be good at. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skills: Vec<String>,
+    /// At a transfer: what was said before, in a few lines. Ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub summary: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -177,8 +187,12 @@ pub(super) struct UserContext {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
     pub identities: Vec<Identity>,
-    pub custom_data: Empty,
+    pub custom_data: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]

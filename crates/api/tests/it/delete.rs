@@ -79,11 +79,12 @@ async fn or_they_go_on_until_they_end_by_themselves() {
     // Both sides still hear each other.
     world.say(&customer, "still there?").await;
     let path = app(&format!("/conversations/{conversation}"));
-    let chat = world.botkit.conversations()[0].id.clone();
-    let heard = |lines: Vec<interline_agents::botkit::simulator::Line>| {
-        lines.iter().any(|line| line.text == "still there?")
+    let chat = world.botkit.desk().chats()[0].id.clone();
+    let heard = || {
+        let chat = world.botkit.desk().chat(&chat).unwrap();
+        chat.lines.iter().any(|line| line.text == "still there?")
     };
-    until(&admin, &path, |_| heard(world.botkit.lines(&chat))).await;
+    until(&admin, &path, |_| heard()).await;
     world.botkit.say(&chat, "yes").await.unwrap();
     let timeline = admin.get(&format!("{path}/timeline?limit=200")).await.is(200);
     let said = timeline["items"].as_array().unwrap().iter().find(|entry| entry["text"] == "yes").unwrap();

@@ -34,7 +34,7 @@ async fn a_hand_over_as_operators_see_it() {
     assert_eq!(live["items"][0]["transfer"]["no"], 1);
     assert_eq!(live["items"].as_array().unwrap().len(), 1);
 
-    let chat = world.botkit.conversations()[0].id.clone();
+    let chat = world.botkit.desk().chats()[0].id.clone();
     world.botkit.say(&chat, "Hello from the desk").await.unwrap();
     let transfer = format!("{path}/transfers/1");
     operator.act(&format!("{transfer}/retry")).await.refused(409, "agent_is_there");
@@ -220,7 +220,7 @@ async fn transcript_links_are_audited_and_withdrawn() {
 
 /// The token of the link that the BotKit was sent.
 fn transcript_link(world: &World) -> String {
-    let log = world.botkit.log().iter().map(|logged| logged.body.to_string()).collect::<String>();
+    let log = world.botkit.desk().log().all().iter().map(|logged| logged.body.to_string()).collect::<String>();
     let (_, after) = log.split_once("/t/").expect("a link in what the BotKit got");
     after.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
 }

@@ -1,10 +1,12 @@
 //! Answers that do not end: server-sent events (the HTML standard, "Server-sent events").
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use sse_stream::{Sse, SseStream};
+use tokio::time::Instant;
 
 use crate::files::{FileStream, Interrupted};
 
@@ -25,13 +27,17 @@ pub struct Event {
 /// A stream of events.
 pub struct Events {
     events: std::pin::Pin<Box<dyn Stream<Item = Result<Sse, sse_stream::Error>> + Send>>,
+    /// When the newest bytes came.
+    heard: Arc<Mutex<Instant>>,
     idle: Duration,
 }
 
 impl Events {
-    /// Reads events. A stream that says nothing for `idle`, not even a comment, is dead.
+    /// Reads events. A stream that says nothing for `idle`, not even a comment, is dead, however often it is asked meanwhile.
     pub fn new(bytes: FileStream, idle: Duration) -> Self {
-        Self { events: Box::pin(SseStream::from_bytes_stream(bounded(bytes))), idle }
+        let heard = Arc::new(Mutex::new(Instant::now()));
+        let bytes = bounded(bytes, heard.clone());
+        Self { events: Box::pin(SseStream::from_bytes_stream(bytes)), heard, idle }
     }
 
     /// The next event. None: the other side ended the stream. Safe to drop and call again.
@@ -39,22 +45,31 @@ impl Events {
     /// # Errors
     /// It broke, it is dead, or what came is not a stream of events.
     pub async fn next(&mut self) -> Result<Option<Event>, Interrupted> {
-        match tokio::time::timeout(self.idle, self.events.next()).await {
-            Err(_) => Err(Interrupted("nothing was heard for too long".into())),
-            Ok(None) => Ok(None),
-            Ok(Some(Ok(Sse { id, event, data, .. }))) => {
-                Ok(Some(Event { id, name: event, data: data.unwrap_or_default() }))
+        loop {
+            let dead_at = self.dead_at();
+            match tokio::time::timeout_at(dead_at, self.events.next()).await {
+                Err(_) if self.dead_at() > dead_at => {}
+                Err(_) => return Err(Interrupted("nothing was heard for too long".into())),
+                Ok(None) => return Ok(None),
+                Ok(Some(Ok(Sse { id, event, data, .. }))) => {
+                    return Ok(Some(Event { id, name: event, data: data.unwrap_or_default() }));
+                }
+                Ok(Some(Err(error))) => return Err(Interrupted(error.to_string())),
             }
-            Ok(Some(Err(error))) => Err(Interrupted(error.to_string())),
         }
+    }
+
+    fn dead_at(&self) -> Instant {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) + self.idle
     }
 }
 
-/// Breaks where an event grows too long: an empty line ends one.
-fn bounded(bytes: FileStream) -> FileStream {
+/// Breaks where an event grows too long: an empty line ends one. Notes when something came.
+fn bounded(bytes: FileStream, heard: Arc<Mutex<Instant>>) -> FileStream {
     let (mut since, mut last) = (0_usize, 0_u8);
     let bounded = bytes.map(move |chunk| {
         let chunk: Bytes = chunk?;
+        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         for byte in chunk.iter().filter(|byte| **byte != b'\r') {
             since = if *byte == b'\n' && last == b'\n' { 0 } else { since + 1 };
             last = *byte;
@@ -106,5 +121,20 @@ mod tests {
     async fn silence_is_the_end() {
         let mut events = Events::new(Box::pin(stream::pending()), Duration::from_secs(90));
         assert!(events.next().await.is_err());
+    }
+
+    /// Whoever waits for other things too asks again and again.
+    #[tokio::test(start_paused = true)]
+    async fn asking_again_is_no_sign_of_life_and_a_comment_is() {
+        let minute = Duration::from_secs(60);
+        let comment = async move {
+            tokio::time::sleep(minute).await;
+            Ok(Bytes::from_static(b": still here\n"))
+        };
+        let bytes = stream::once(comment).chain(stream::pending());
+        let begin = Instant::now();
+        let mut events = Events::new(Box::pin(bytes), Duration::from_secs(90));
+        while tokio::time::timeout(Duration::from_secs(7), events.next()).await.is_err() {}
+        assert_eq!(begin.elapsed().as_secs(), 150);
     }
 }

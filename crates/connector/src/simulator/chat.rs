@@ -161,4 +161,19 @@ impl ShownFile {
     pub fn at(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self { name: name.into(), url: url.into(), bytes: None, sha256: None, failed: None }
     }
+
+    /// What came of it when it was fetched: size and hash. As many bytes must have come as were announced.
+    pub(super) fn settle(&mut self, fetched: &Result<(u64, String), String>) -> Result<String, String> {
+        let settled = fetched.clone().and_then(|(bytes, sha256)| match self.bytes {
+            Some(announced) if announced != bytes => {
+                Err(format!("{bytes} bytes came, {announced} were announced"))
+            }
+            Some(_) | None => Ok((bytes, sha256)),
+        });
+        match &settled {
+            Ok((bytes, sha256)) => (self.bytes, self.sha256) = (Some(*bytes), Some(sha256.clone())),
+            Err(why) => self.failed = Some(why.clone()),
+        }
+        settled.map(|(_, sha256)| sha256)
+    }
 }

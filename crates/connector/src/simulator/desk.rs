@@ -1,9 +1,9 @@
 //! The agents' side of one vendor: chats, and what is seen of them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ::http::{HeaderMap, Method, header};
+use ::http::{HeaderMap, Method, StatusCode, header};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -15,7 +15,7 @@ use url::Url;
 use super::acts::{Acts, AgentFile};
 use super::chat::{Chat, ChatState, Line, ShownFile};
 use super::clock::Clock;
-use super::faults::Faults;
+use super::faults::{self, Faults};
 use super::log::{Direction, Log, Record};
 use super::shelf::{self, Shelf};
 
@@ -26,6 +26,9 @@ const LARGEST: usize = 64 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Desk(Arc<Inner>);
 
+/// Called with each line that is added to a chat.
+type Hook = Box<dyn Fn(&Line) + Send + Sync>;
+
 struct Inner {
     vendor: &'static str,
     title: &'static str,
@@ -33,11 +36,13 @@ struct Inner {
     version: watch::Sender<u64>,
     clock: Clock,
     faults: Faults,
+    errors: OnceLock<fn(StatusCode) -> Response>,
     log: Log,
     shelf: Shelf,
     /// Host and port by which the other side reaches this stand-in: from there it fetches files.
     called_at: Mutex<Option<String>>,
     client: reqwest::Client,
+    hook: OnceLock<Hook>,
 }
 
 impl Desk {
@@ -50,11 +55,20 @@ impl Desk {
             version: watch::Sender::new(1),
             clock: Clock::default(),
             faults: Faults::default(),
+            errors: OnceLock::new(),
             log: Log::default(),
             shelf: Shelf::default(),
             called_at: Mutex::default(),
             client: reqwest::Client::new(),
+            hook: OnceLock::new(),
         }))
+    }
+
+    /// How the vendor words an error: for the statuses that faults answer with. The first one said counts.
+    #[must_use]
+    pub fn with_errors(self, error: fn(StatusCode) -> Response) -> Self {
+        let _ = self.0.errors.set(error);
+        self
     }
 
     /// The vendor, as its page's path names it.
@@ -99,6 +113,9 @@ impl Desk {
     /// A line is added. Returns its place in the chat; none: there is no such chat.
     pub fn line(&self, chat: &str, mut line: Line) -> Option<usize> {
         line.at_ms = self.clock().now_ms();
+        if let Some(hook) = self.0.hook.get() {
+            hook(&line);
+        }
         self.change(chat, |chat| {
             chat.lines.push(line);
             chat.lines.len() - 1
@@ -147,17 +164,25 @@ impl Desk {
         url: &str,
         headers: HeaderMap,
     ) -> Result<String, String> {
-        let fetched = shelf::measure(self.client(), url, headers).await;
-        self.change(chat, |chat| {
+        self.fetch_from(url, chat, place, url, headers).await
+    }
+
+    /// [`Desk::fetch`] where the bytes lie elsewhere than where a person finds them (`shown`).
+    pub async fn fetch_from(
+        &self,
+        from: &str,
+        chat: &str,
+        place: usize,
+        shown: &str,
+        headers: HeaderMap,
+    ) -> Result<String, String> {
+        let fetched = shelf::measure(self.client(), from, headers).await;
+        let settled = self.change(chat, |chat| {
             let files = chat.lines.get_mut(place).map(|line| line.files.iter_mut());
-            for file in files.into_iter().flatten().filter(|file| file.url == url) {
-                match &fetched {
-                    Ok((bytes, sha256)) => (file.bytes, file.sha256) = (Some(*bytes), Some(sha256.clone())),
-                    Err(why) => file.failed = Some(why.clone()),
-                }
-            }
+            let mine = files.into_iter().flatten().filter(|file| file.url == shown);
+            mine.map(|file| file.settle(&fetched)).last()
         });
-        fetched.map(|(_, sha256)| sha256)
+        settled.flatten().unwrap_or_else(|| fetched.map(|(_, sha256)| sha256))
     }
 
     /// A file that came as bytes, as it is shown.
@@ -169,6 +194,12 @@ impl Desk {
     /// Something is to be shown.
     pub fn changed(&self) {
         self.0.version.send_modify(|version| *version += 1);
+    }
+
+    /// From now on this is called with each line that is added: for whoever counts them by the thousand. The first one said
+    /// counts.
+    pub fn on_line(&self, hook: impl Fn(&Line) + Send + Sync + 'static) {
+        let _ = self.0.hook.set(Box::new(hook));
     }
 
     // ── what is seen ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,6 +273,11 @@ impl Desk {
         self.record(Direction::Out, method, url.to_owned(), headers.clone(), body, status);
     }
 
+    async fn strike(&self, call: &str, handle: impl Future<Output = Response>) -> Option<Response> {
+        let error = self.0.errors.get().copied().unwrap_or(faults::plain);
+        self.faults().strike(call, error, handle).await
+    }
+
     fn record(
         &self,
         direction: Direction,
@@ -268,16 +304,16 @@ async fn watched(State(desk): State<Desk>, request: Request, next: Next) -> Resp
     let (method, headers) = (parts.method.clone(), parts.headers.clone());
     let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let Ok(body) = to_bytes(body, LARGEST).await else {
-        return ::http::StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let request = Request::from_parts(parts, Body::from(body.clone()));
     let call = format!("{method} {path}");
     // What the vendor does goes on when whoever asked hangs up.
     let inner = desk.clone();
-    let task = tokio::spawn(async move { inner.faults().strike(&call, next.run(request)).await });
+    let task = tokio::spawn(async move { inner.strike(&call, next.run(request)).await });
     let response = match task.await {
         Ok(response) => response,
-        Err(_) => Some(::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+        Err(_) => Some(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
     };
     let status = response.as_ref().map_or(0, |response| response.status().as_u16());
     desk.record(Direction::In, &method, path, headers, body, status);

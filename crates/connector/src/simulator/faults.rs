@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What it is for: a part of `METHOD /path` for a call that comes, or of the name of what the stand-in does itself; none:
-    /// all that the fault can be for.
+    /// What it is for: a part of `METHOD /path` for a call that comes, or of the name of what the stand-in does itself; its end,
+    /// if a `$` follows. None: all that the fault can be for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// How many times; none: until the rules are changed.
@@ -114,9 +114,16 @@ impl Faults {
         self.rules().clone()
     }
 
-    /// The faults of what the stand-in tells that strike now; each is used up once.
+    /// The faults of what the stand-in tells that strike now; each is used up once. Those of the vendor's own are not among
+    /// them ([`Faults::special`]): they wait for what they are for.
     pub fn told(&self, what: &str) -> Vec<Fault> {
-        self.take(what, |fault| !fault.is_for_call())
+        self.take(what, |fault| !fault.is_for_call() && !matches!(fault, Fault::Special { .. }))
+    }
+
+    /// The faults of a call that comes as a frame of a socket, by its name: the stand-in does what they say itself. Each is
+    /// used up once.
+    pub fn called(&self, what: &str) -> Vec<Fault> {
+        self.take(what, Fault::is_for_call)
     }
 
     /// Whether a fault of the vendor's own strikes now; it is used up once.
@@ -130,7 +137,7 @@ impl Faults {
         for rule in rules.iter_mut() {
             // The names of special ones are what they are for.
             let named = matches!(rule.fault, Fault::Special { .. });
-            let meant = named || rule.on.as_deref().is_none_or(|on| what.contains(on));
+            let meant = named || rule.on.as_deref().is_none_or(|on| names(on, what));
             if rule.times != Some(0) && meant && fits(&rule.fault) {
                 taken.push(rule.fault.clone());
                 rule.times = rule.times.map(|times| times - 1);
@@ -140,12 +147,14 @@ impl Faults {
         taken
     }
 
-    /// Handles a call under the faults that strike it. None: it is never answered.
+    /// Handles a call under the faults that strike it. None: it is never answered. `error`: how a status is worded.
     pub(super) async fn strike(
         &self,
         call: &str,
+        error: fn(StatusCode) -> Response,
         handle: impl Future<Output = Response>,
     ) -> Option<Response> {
+        let scripted = |status: u16, retry_after: Option<u64>| scripted(error, status, retry_after);
         let faults = self.take(call, Fault::is_for_call);
         for fault in &faults {
             match fault {
@@ -175,9 +184,18 @@ impl Faults {
     }
 }
 
-fn scripted(status: u16, retry_after: Option<u64>) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, "a scripted fault").into_response();
+/// What a vendor that words its errors in no way of its own answers.
+pub(super) fn plain(status: StatusCode) -> Response {
+    (status, "a scripted fault").into_response()
+}
+
+/// A path of which others are the beginning needs the `$`.
+fn names(on: &str, what: &str) -> bool {
+    on.strip_suffix('$').map_or_else(|| what.contains(on), |end| what.ends_with(end))
+}
+
+fn scripted(error: fn(StatusCode) -> Response, status: u16, retry_after: Option<u64>) -> Response {
+    let mut response = error(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -210,10 +228,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_can_be_for_an_end() {
+        let faults = Faults::default();
+        faults.add("POST /chats$", 1, Fault::NeverAnswer);
+        let struck = |what: &str| faults.take(what, Fault::is_for_call).len();
+        assert_eq!([struck("POST /chats/1/lines"), struck("POST /v2 POST /chats")], [0, 1]);
+    }
+
+    #[test]
     fn a_special_fault_strikes_by_its_name() {
         let faults = Faults::default();
         faults.add("evict", 1, Fault::Special { name: "evict".into() });
-        assert!(!faults.special("other"));
+        // Whatever is told meanwhile does not use it up.
+        assert!(!faults.special("other") && faults.told("a message").is_empty());
         assert!(faults.special("evict") && !faults.special("evict"));
     }
 }

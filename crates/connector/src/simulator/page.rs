@@ -22,9 +22,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// A file of the agent's may be so large.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-/// Nothing but the page's own files runs or is shown.
+/// Nothing but the page's own files runs or is shown. The demo frames it, from another port of this machine.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
-                   form-action 'none'; frame-ancestors 'self'";
+                   form-action 'none'; frame-ancestors 'self' http://127.0.0.1:*";
 
 #[derive(Clone)]
 struct Site {

@@ -26,6 +26,11 @@ pub trait StandIn: Send + Sync {
         let _ = webhook;
     }
 
+    /// A queue that there is, as a flow's node names it.
+    fn queue(&self) -> &'static str {
+        "billing"
+    }
+
     /// Where faults strike.
     fn points(&self) -> Points;
 
@@ -85,7 +90,7 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("agent_joins", "the customer learns who joined"),
     ("both_ways_in_order", "200 lines both ways, in order"),
     ("lines_while_queued", "what is said before an agent joins reaches the agent"),
-    ("typing", "typing, both ways"),
+    ("typing", "typing, both ways, and that it is over"),
     ("receipts", "delivered and read, both ways"),
     ("files_to_agent", "a file of the customer's, byte for byte"),
     ("files_to_customer", "a file of the agent's, byte for byte"),
@@ -112,7 +117,7 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("server_killed", "kill -9 while delivering: nothing lost, doubled or reordered"),
     ("line_refused", "one line is refused: the chat goes on, the speaker is told"),
     ("long_text", "very long and non-ASCII words"),
-    ("rich_degraded", "a rich message arrives as words"),
+    ("rich_degraded", "markup arrives as the words that were written, both ways"),
     ("second_handover", "a second hand-over in one conversation"),
     ("fallback_with_lines_waiting", "it fails with lines waiting: the next system gets them"),
 ];

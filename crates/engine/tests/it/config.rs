@@ -231,7 +231,7 @@ fn private_addresses_are_an_operators_to_allow() {
         let anna = node.customer("anna").await;
         node.say(&anna, "a human please").await;
         node.until_seen(&anna, "bot: All our agents are currently busy. Please try again later.").await;
-        assert!(shop.desk.conversations().is_empty());
+        assert!(shop.desk.desk().chats().is_empty());
         node.engine.stop().await;
     });
 }
@@ -262,7 +262,7 @@ fn a_change_counts_from_the_next_input_on() {
         shop.desk.end(&chat).await.unwrap();
         node.until_seen(&anna, "bot: Hello").await;
         asks_for_a_human(&node, &shop.spare, &anna).await;
-        assert_eq!(shop.desk.conversations().len(), 1);
+        assert_eq!(shop.desk.desk().chats().len(), 1);
         node.engine.stop().await;
     });
 }

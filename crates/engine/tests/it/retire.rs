@@ -1,6 +1,6 @@
 //! Agent systems are deleted, while nobody or somebody talks through them.
 
-use interline_agents::botkit::simulator::{Fault, Rule};
+use interline_connector::simulator::{Fault, Rule};
 use interline_core::conversation::entry::Note;
 use interline_core::conversation::input::{OperatorAct, Scope};
 use interline_core::transfer::Outcome;
@@ -117,7 +117,7 @@ fn live_transfers_stay_until_they_end_by_themselves() {
         )
         .await;
         assert_eq!(node.state(&carl).await.owner, Owner::Bot);
-        assert_eq!(shop.desk.conversations().len(), 2);
+        assert_eq!(shop.desk.desk().chats().len(), 2);
         assert_eq!(retired(&node), ["desk"], "while anna is there");
         shop.desk.end(&chat).await.unwrap();
         node.until_seen(&anna, "left").await;
@@ -287,7 +287,7 @@ async fn the_next_is_deleted_meanwhile(world: World, faults: Vec<Fault>) {
     .await
     .unwrap();
     let rule = |fault| Rule { on: Some("on_agent_transfer".into()), times: Some(1), fault };
-    shop.desk.set_faults(faults.into_iter().map(rule).collect());
+    shop.desk.desk().faults().set(faults.into_iter().map(rule).collect());
     let anna = node.customer("anna").await;
     node.say(&anna, "a human please").await;
     until("the desk is asked", async || node.state(&anna).await.transfer?.rung).await;
@@ -297,7 +297,7 @@ async fn the_next_is_deleted_meanwhile(world: World, faults: Vec<Fault>) {
     let notes = node.notes(&anna).await;
     let opened = notes.iter().filter(|note| matches!(note, Note::RungOpens(_))).count();
     assert_eq!((node.state(&anna).await.owner, opened), (Owner::Bot, 1));
-    assert!(shop.spare.conversations().is_empty());
+    assert!(shop.spare.desk().chats().is_empty());
     node.engine.stop().await;
 }
 
@@ -321,7 +321,7 @@ fn who_is_being_asked_is_not_asked_anew() {
     each_alone("retire_opening", async |world| {
         let (shop, node) = Shop::running(world).await;
         let slow = Rule { on: None, times: Some(1), fault: Fault::Latency { ms: 4_000 } };
-        shop.desk.set_faults(vec![slow]);
+        shop.desk.desk().faults().set(vec![slow]);
         let anna = node.customer("anna").await;
         node.say(&anna, "a human please").await;
         until("the desk is asked", async || node.state(&anna).await.transfer?.rung).await;
@@ -336,7 +336,7 @@ fn who_is_being_asked_is_not_asked_anew() {
         node.until_seen(&anna, "joined").await;
         let chat = until("a chat", async || chats_of(&shop.desk, &anna).pop()).await;
         they_understand_each_other(&node, &shop.desk, &anna, &chat, "one").await;
-        assert!(shop.spare.conversations().is_empty());
+        assert!(shop.spare.desk().chats().is_empty());
         node.engine.stop().await;
     });
 }
@@ -441,7 +441,7 @@ fn it_stays_retired_until_it_took_its_close() {
         let (anna, chat) = talking(&node, &shop.desk, "anna").await;
         // The desk cannot be told now.
         let away = Fault::ErrorBefore { status: 503, retry_after: Some(3_600) };
-        shop.desk.set_faults(vec![Rule { on: Some("on_user_message".into()), times: None, fault: away }]);
+        shop.desk.desk().faults().set(vec![Rule { on: Some("on_user_message".into()), times: None, fault: away }]);
         delete(&node, "desk", with("spare"), Some(LiveTransfers::End)).await.unwrap();
         until("anna is with the bot", async || (node.state(&anna).await.owner == Owner::Bot).then_some(()))
             .await;
@@ -453,7 +453,7 @@ fn it_stays_retired_until_it_took_its_close() {
         assert_eq!(retired(&node), ["desk"]);
         // It is back, or an operator gives the session up: both end it.
         let (engine, app, id, no) = (node.engine.clone(), node.app.clone(), held.0, held.1.participant.no);
-        shop.desk.set_faults(Vec::new());
+        shop.desk.desk().faults().set(Vec::new());
         node.on(async move { engine.retry_participant(&app, &id, no).await.unwrap() }).await;
         until_told(&shop.desk, &chat, NOTICE).await;
         until_forgotten(&node).await;

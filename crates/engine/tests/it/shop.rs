@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use interline_agents::botkit::simulator::{By, Settings, Simulator};
+use interline_agents::botkit::simulator::{Settings, Simulator};
 use interline_connector::channel::HeardAs;
+use interline_connector::simulator::By;
 use interline_connector::{Algorithm, Answer, Credential, Guard, Unverified};
 use interline_core::AppId;
 use interline_core::conversation::state::Customer;
@@ -286,13 +287,13 @@ pub async fn asks_for_a_human(node: &Node, desk: &Simulator, customer: &Customer
 
 pub fn chats_of(desk: &Simulator, customer: &Customer) -> Vec<String> {
     let visitor = customer.id.user_id();
-    desk.conversations().into_iter().filter(|chat| chat.visitor == visitor).map(|chat| chat.id).collect()
+    desk.desk().chats().into_iter().filter(|chat| chat.visitor == visitor).map(|chat| chat.id).collect()
 }
 
 /// What the customer said at the desk since the chat began.
 pub fn told(desk: &Simulator, chat: &str) -> Vec<String> {
-    let lines = desk.lines(chat).into_iter();
-    lines.filter(|line| !line.before && line.by == By::Customer).map(|line| line.text).collect()
+    let lines = desk.desk().chat(chat).map(|chat| chat.lines).unwrap_or_default();
+    lines.into_iter().filter(|line| !line.before && line.by == By::Customer).map(|line| line.text).collect()
 }
 
 pub async fn until_told(desk: &Simulator, chat: &str, words: &str) {

@@ -1,9 +1,10 @@
-//! `interline demo`: a sample app, stand-ins for the agent systems, and a page to try it, all on one loopback port.
+//! `interline demo`: a sample app, stand-ins for the agent systems, and a page to try it, on loopback ports.
 //!
 //! ```text
 //!   /                   both sides beside each other
-//!   /demo/              a chat page that speaks the web channel's protocol
-//!   /_sim/botkit/       the agent's page of the BotKit stand-in
+//!   /demo/              a shop with the chat; its visitor chooses the agent system
+//!   /_sim/botkit/       the agent's page of the BotKit stand-in, the one to begin with
+//!   the next ports      the other vendors' stand-ins, each with the paths of its real host
 //! ```
 
 use std::net::SocketAddr;
@@ -17,13 +18,17 @@ use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use clap::Args;
 use interline_agents::botkit::simulator::{Behaviour, Settings as BotKitSettings, Simulator};
+use interline_connector::simulator::Tenant;
 use interline_connector::{Algorithm, Credential};
+use interline_engine::config::Document;
 use interline_engine::{KeyRole, create_key};
 use interline_store::Store;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
+
+mod desks;
 
 use crate::app_file::AppFile;
 use crate::logs;
@@ -76,37 +81,66 @@ pub async fn run(flags: Flags) -> Result<()> {
         "BOTKIT_URL" => Some(base.clone()),
         _ => None,
     })?;
-    node.apply(file.document).await?;
-    let botkit = Simulator::new(BotKitSettings {
-        app_id: bot_id.clone(),
+    let credential = Credential {
         client_id: CLIENT_ID.to_owned(),
-        client_secret: secret.clone(),
+        client_secret: secret.clone().into(),
+        algorithm: Algorithm::HS256,
+    };
+    let tenant = Tenant { app: bot_id.as_str().into(), credential: credential.clone() };
+    let desks = desks::open(&node, &tenant, flags.port).await?;
+    node.apply(with_agents(file.document, &desks)?).await?;
+    let botkit = botkit(&bot_id, &secret);
+    let more = |routes: Router| {
+        let pages = pages(Login { credential, bot_id: bot_id.clone() });
+        routes
+            .merge(pages)
+            .merge(desks.routes(tenant.app.clone()))
+            .merge(botkit.router())
+            .merge(interline_channels::web::demo_page())
+    };
+    let told = desks.clone();
+    node.run(more, |engine| {
+        told.enter_webhooks(engine, &tenant.app);
+        announce(&base, &bot_id, &secret, &key, &told);
+    })
+    .await
+}
+
+/// BotKit's stand-in, on our own port: its paths are none of ours.
+fn botkit(bot_id: &str, secret: &str) -> Simulator {
+    let botkit = Simulator::new(BotKitSettings {
+        app_id: bot_id.to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: secret.to_owned(),
         algorithm: Algorithm::HS256,
         prefix: String::new(),
     });
     // It lives in this process: after a restart the conversations go on, and it meets them as strangers.
     botkit.set_behaviour(Behaviour { adopt_strangers: true, ..Behaviour::default() });
-    let login = Login {
-        credential: Credential {
-            client_id: CLIENT_ID.to_owned(),
-            client_secret: secret.clone().into(),
-            algorithm: Algorithm::HS256,
-        },
-        bot_id: bot_id.clone(),
-    };
-    let more = |routes: Router| {
-        routes.merge(pages(login)).merge(botkit.router()).merge(interline_channels::web::demo_page())
-    };
-    node.run(more, || announce(&base, &bot_id, &secret, &key)).await
+    botkit
+}
+
+/// The demo's app with an agent system for each stand-in.
+fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
+    let mut app = document.to_json();
+    for (name, settings) in desks.settings() {
+        app["agents"][name] = settings;
+    }
+    Ok(Document::from_json(app).map_err(|invalid| anyhow::anyhow!("{invalid}"))?)
 }
 
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
-fn announce(base: &str, bot_id: &str, secret: &str, key: &str) {
+fn announce(base: &str, bot_id: &str, secret: &str, key: &str, desks: &desks::Desks) {
     println!("Interline is running. Open these, ask for a human, and play the agent:\n");
     println!("  both sides: {base}/");
     println!("  web chat:   {base}/demo/");
     println!("  agent page: {base}/_sim/botkit/");
     println!("  status:     {base}/status\n");
+    println!("The shop has a choice of agent systems. Their agent pages:\n");
+    for desk in desks.list() {
+        println!("  {:<22} {}", desk.title, desk.page);
+    }
+    println!();
     println!("The key of the API and of the status page (admin): {key}\n");
     let facts = json!({
         "base": base,
@@ -114,6 +148,7 @@ fn announce(base: &str, bot_id: &str, secret: &str, key: &str) {
         "client_id": CLIENT_ID,
         "client_secret": secret,
         "agent_page": format!("{base}/_sim/botkit/"),
+        "desks": desks.list(),
         "status_page": format!("{base}/status"),
         "key": key,
     });
@@ -154,7 +189,8 @@ struct Login {
 }
 
 fn pages(login: Login) -> Router {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'";
+    // The agent pages of the other stand-ins are on ports of their own.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self' http://127.0.0.1:*; base-uri 'none'";
     let headers: [(HeaderName, &str); 2] =
         [(header::CONTENT_SECURITY_POLICY, policy), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Router::new()

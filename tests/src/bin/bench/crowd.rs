@@ -32,8 +32,7 @@ impl Crowd {
         let mut tasks = JoinSet::new();
         for (no, mut tab) in tabs.into_iter().enumerate() {
             tasks.spawn(async move {
-                let id = tab.fresh_id();
-                tab.socket.tell(id, &format!("an agent for {no}")).await?;
+                tab.ask(&format!("an agent for {no}")).await?;
                 anyhow::Ok((no, tab))
             });
         }
@@ -92,6 +91,12 @@ impl Tab {
     pub async fn say(&mut self, words: &str) -> Result<()> {
         let id = self.fresh_id();
         self.socket.say(id, words).await
+    }
+
+    /// Says a line, and knows that it was taken.
+    pub async fn ask(&mut self, words: &str) -> Result<()> {
+        let id = self.fresh_id();
+        self.socket.tell(id, words).await
     }
 
     /// Why the server closed it, if it did.

@@ -11,12 +11,15 @@
 //! | `idle.rs` | memory of conversations in which nothing happens |
 //! | `start.rs` | start to ready, and lists, with 100,000 conversations |
 //! | `files.rs` | files of 25 MB beside a bare handler, and a hundred at once |
+//! | `agents.rs` | each agent system against its stand-in, and 5,000 sessions at once |
 //! | `table.rs` | the figures beside the aims |
 //!
 //! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
-//! on the disk to measure, `INTERLINE_BENCH_SECONDS` the length of each phase (5).
+//! on the disk to measure, `INTERLINE_BENCH_SECONDS` the length of each phase (5), `INTERLINE_BENCH_LIVE` and
+//! `INTERLINE_BENCH_SESSIONS` the crowds of the agent systems (1,000 and 5,000).
 #![allow(clippy::print_stdout, reason = "the table is the output")]
 
+mod agents;
 mod baseline;
 mod crowd;
 mod files;
@@ -110,7 +113,7 @@ async fn main() -> Result<()> {
     println!("{}\n", machine::describe(scratch.path()));
     let fsync = machine::fsync(scratch.path())?;
     println!("{fsync}\n");
-    // `bench start`, `bench files`: that part alone.
+    // `bench start`, `bench files`, `bench agents`: that part alone.
     match arguments.first().map(String::as_str) {
         Some("start") => {
             println!("{}\n", start::measure().await?);
@@ -118,6 +121,10 @@ async fn main() -> Result<()> {
         }
         Some("files") => {
             println!("{}\n", files::measure().await?);
+            return Ok(());
+        }
+        Some("agents") => {
+            println!("{}\n", agents::measure().await?);
             return Ok(());
         }
         Some(_) | None => {}
@@ -140,6 +147,7 @@ async fn main() -> Result<()> {
     println!("{}\n", idle::measure().await?);
     println!("{}\n", start::measure().await?);
     println!("{}\n", files::measure().await?);
+    println!("{}\n", agents::measure().await?);
     println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
     Ok(())
 }

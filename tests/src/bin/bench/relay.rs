@@ -111,7 +111,7 @@ struct Bench<'a> {
 
 /// When messages are sent.
 #[derive(Clone, Copy)]
-enum Pace {
+pub enum Pace {
     /// As soon as there is a place.
     Saturated,
     /// The message of speaker `s` out of `of`, number `n`, at `begin + (n·of + s)·every`.
@@ -155,33 +155,16 @@ impl Bench<'_> {
         pace: Pace,
         end: tokio::time::Instant,
     ) -> Result<()> {
-        let turns = (0..phase.speakers()).map(|speaker| Turns {
-            meter: self.meter.clone(),
-            phase: phase.clone(),
-            pace,
-            end,
-            speaker,
-            count: 0,
-        });
+        let turns = (0..phase.speakers())
+            .map(|speaker| Turns::new(self.meter.clone(), phase.clone(), pace, end, speaker));
         match way {
-            Way::ToAgent => self.users_talk(turns.collect()).await,
+            Way::ToAgent => {
+                let tabs = std::mem::take(&mut self.crowd.tabs);
+                self.crowd.tabs = users_talk(tabs, turns.collect()).await?;
+                Ok(())
+            }
             Way::ToUser => self.agents_talk(turns.collect()).await,
         }
-    }
-
-    async fn users_talk(&mut self, turns: Vec<Turns>) -> Result<()> {
-        let mut speaking = JoinSet::new();
-        for (mut tab, turns) in std::mem::take(&mut self.crowd.tabs).into_iter().zip(turns) {
-            speaking.spawn(async move {
-                let speaker = turns.speaker;
-                tab.speak(turns).await?;
-                anyhow::Ok((speaker, tab))
-            });
-        }
-        let mut tabs = speaking.join_all().await.into_iter().collect::<Result<Vec<(usize, Tab)>>>()?;
-        tabs.sort_by_key(|(speaker, _)| *speaker);
-        self.crowd.tabs = tabs.into_iter().map(|(_, tab)| tab).collect();
-        Ok(())
     }
 
     async fn agents_talk(&mut self, turns: Vec<Turns>) -> Result<()> {
@@ -214,8 +197,23 @@ impl Bench<'_> {
     }
 }
 
+/// Everybody says what it is their turn to say; they come back in their order.
+pub async fn users_talk(tabs: Vec<Tab>, turns: Vec<Turns>) -> Result<Vec<Tab>> {
+    let mut speaking = JoinSet::new();
+    for (mut tab, turns) in tabs.into_iter().zip(turns) {
+        speaking.spawn(async move {
+            let speaker = turns.speaker;
+            tab.speak(turns).await?;
+            anyhow::Ok((speaker, tab))
+        });
+    }
+    let mut tabs = speaking.join_all().await.into_iter().collect::<Result<Vec<(usize, Tab)>>>()?;
+    tabs.sort_by_key(|(speaker, _)| *speaker);
+    Ok(tabs.into_iter().map(|(_, tab)| tab).collect())
+}
+
 /// A speaker's messages, each when it is time.
-struct Turns {
+pub struct Turns {
     meter: Arc<Meter>,
     phase: Arc<Phase>,
     pace: Pace,
@@ -225,7 +223,17 @@ struct Turns {
 }
 
 impl Turns {
-    async fn next(&mut self) -> Option<String> {
+    pub fn new(
+        meter: Arc<Meter>,
+        phase: Arc<Phase>,
+        pace: Pace,
+        end: tokio::time::Instant,
+        speaker: usize,
+    ) -> Self {
+        Self { meter, phase, pace, end, speaker, count: 0 }
+    }
+
+    pub async fn next(&mut self) -> Option<String> {
         let due_us = match self.pace {
             Pace::Saturated => {
                 self.phase.place(self.speaker, self.end).await.then_some(())?;

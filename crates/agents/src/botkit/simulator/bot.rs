@@ -1,19 +1,17 @@
 //! The event endpoints, and the bot file behind them: it does what the sample live-chat bot does.
 
-use std::time::Duration;
-
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use interline_connector::simulator::{By, Chat, ChatState, Line, ShownFile};
 use serde_json::{Map, Value, json};
 
-use super::faults::{Fault, take_for_event};
 use super::gate::{self, Refused, at};
 use super::sdk::{Class, Payload};
-use super::{By, Chat, Direction, Line, ShownFile, Simulator, now_ms};
+use super::{HOLD, Simulator};
 
 /// `{prefix}/sdk/bots/…`.
 pub(super) fn routes(prefix: &str) -> Router<Simulator> {
@@ -30,8 +28,7 @@ async fn default_component(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let path = format!("/sdk/bots/{bot}/{event}");
-    sim.event(Arrived { bot, component: "default".into(), event, path }, headers, body).await
+    sim.event(&Arrived { bot, component: "default".into(), event }, &headers, &body).await
 }
 
 async fn with_component(
@@ -40,8 +37,7 @@ async fn with_component(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let path = format!("/sdk/bots/{bot}/components/{component}/{event}");
-    sim.event(Arrived { bot, component, event, path }, headers, body).await
+    sim.event(&Arrived { bot, component, event }, &headers, &body).await
 }
 
 /// Where an event came in.
@@ -49,72 +45,28 @@ struct Arrived {
     bot: String,
     component: String,
     event: String,
-    path: String,
 }
 
 impl Simulator {
-    async fn event(&self, arrived: Arrived, headers: HeaderMap, body: Bytes) -> Response {
-        let (path, raw) = (arrived.path.clone(), body.clone());
-        if let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
-            self.shared().called_at = Some(host.to_owned());
-        }
-        // What the bot file does goes on when the platform hangs up.
-        let sim = self.clone();
-        let task = tokio::spawn(async move { sim.handle(&arrived, &headers, &body).await });
-        let (status, response) = match task.await {
-            Ok(Outcome::Answer(response)) => (response.status().as_u16(), Some(response)),
-            Ok(Outcome::Never) => (0, None),
-            Ok(Outcome::Drop) => (0, Some(Body::from_stream(broken()).into_response())),
-            Err(_) => (500, Some(Refused::internal("the handler crashed").into_response())),
-        };
-        self.record(Direction::In, "POST", path, status, raw);
-        match response {
-            Some(response) => response,
-            None => std::future::pending().await,
+    async fn event(&self, arrived: &Arrived, headers: &HeaderMap, body: &[u8]) -> Response {
+        match self.handle(arrived, headers, body).await {
+            Ok(payload) => success(&payload),
+            Err(refused) => refused.into_response(),
         }
     }
 
-    async fn handle(&self, arrived: &Arrived, headers: &HeaderMap, body: &[u8]) -> Outcome {
-        let checked = self.check(arrived, headers, body);
-        let payload = match checked {
-            Ok(payload) => payload,
-            Err(refused) => return Outcome::Answer(refused.into_response()),
-        };
-        let faults = take_for_event(&mut self.shared().faults, &arrived.event);
-        for fault in &faults {
-            match fault {
-                Fault::Latency { ms } => tokio::time::sleep(Duration::from_millis(*ms)).await,
-                Fault::ErrorBefore { status, retry_after } => {
-                    return Outcome::Answer(scripted(*status, *retry_after));
-                }
-                _ => {}
-            }
+    async fn handle(&self, arrived: &Arrived, headers: &HeaderMap, body: &[u8]) -> Result<Payload, Refused> {
+        let payload = self.check(arrived, headers, body)?;
+        if self.desk().faults().special(HOLD) {
+            return Ok(payload);
         }
-        let done = if faults.contains(&Fault::Hold) {
-            Ok(())
-        } else if self.behaviour().answer_at_once {
+        if self.behaviour().answer_at_once {
             let (sim, event, payload) = (self.clone(), arrived.event.clone(), payload.clone());
             tokio::spawn(async move { sim.bot_file(&event, payload).await });
-            Ok(())
         } else {
-            self.bot_file(&arrived.event, payload.clone()).await
-        };
-        for fault in &faults {
-            match fault {
-                Fault::ErrorAfter { status } => return Outcome::Answer(scripted(*status, None)),
-                Fault::NeverAnswer => return Outcome::Never,
-                Fault::DropAfter => return Outcome::Drop,
-                Fault::Garbage => {
-                    let junk = Bytes::from_static(b"<html>\xff\xfe{\"not\":");
-                    return Outcome::Answer(([(header::CONTENT_TYPE, "text/html")], junk).into_response());
-                }
-                _ => {}
-            }
+            self.bot_file(&arrived.event, payload.clone()).await?;
         }
-        Outcome::Answer(match done {
-            Ok(()) => success(&payload),
-            Err(refused) => refused.into_response(),
-        })
+        Ok(payload)
     }
 
     fn check(&self, arrived: &Arrived, headers: &HeaderMap, body: &[u8]) -> Result<Payload, Refused> {
@@ -124,7 +76,8 @@ impl Simulator {
             if !gate::is_bot_id(&arrived.bot) {
                 return Err(Refused::internal("Cannot read properties of null (reading '0')"));
             }
-            gate::check_credentials(headers, &self.keys_of(&arrived.bot), now_ms() as f64 / 1000.0)?;
+            let now = self.desk().clock().now_ms() as f64 / 1000.0;
+            gate::check_credentials(headers, &self.keys_of(&arrived.bot), now)?;
         }
         let class = match arrived.event.as_str() {
             "on_user_message" | "on_bot_message" => Class::Message,
@@ -176,7 +129,8 @@ impl Simulator {
     /// In agent mode: to the agent; where no agent has this user, to the bot, as the sample does.
     async fn user_to_agent(&self, payload: Payload) -> Result<(), Refused> {
         let adopt = self.behaviour().adopt_strangers;
-        match self.open_chat(&payload.visitor()).or_else(|| adopt.then(|| self.begin_chat(&payload))) {
+        let known = self.parts().of(&payload.visitor());
+        match known.or_else(|| adopt.then(|| self.begin_chat(&payload))) {
             Some(id) => {
                 self.customer_line(&id, &payload);
                 Ok(())
@@ -205,7 +159,8 @@ impl Simulator {
                 return Ok(());
             }
             let history = self.get_messages(&payload).await?.body;
-            self.add_transcript(&id, read_history(&history)?);
+            let lines = read_history(&history)?;
+            self.desk().change(&id, |chat| drop(chat.lines.splice(0..0, lines)));
             Ok(())
         };
         let (welcome, start, transcript) = tokio::join!(welcome, start, transcript);
@@ -215,64 +170,68 @@ impl Simulator {
     /// An `on_event`: the agent is told.
     fn told(&self, payload: &Payload) {
         let kind = at(&payload.fields, "/event/eventType").and_then(Value::as_str).unwrap_or("?").to_owned();
-        if let Some(id) = self.open_chat(&payload.visitor()) {
-            self.add_line(&id, Line::new(By::System, format!("Event: {kind}")));
+        let chat = self.parts().of(&payload.visitor());
+        if let Some(id) = chat {
+            self.desk().line(&id, Line::new(By::System, format!("Event: {kind}")));
         }
     }
 
     fn begin_chat(&self, payload: &Payload) -> String {
         let id = payload.text("requestId").to_owned();
-        let identity = at(&payload.fields, "/context/session/UserContext/identities/0/val");
         let visitor = payload.visitor();
-        let mut shared = self.shared();
-        if !shared.chats.iter().any(|chat| chat.id == id) {
-            shared.chats.push(Chat {
-                id: id.clone(),
-                title: identity.and_then(Value::as_str).unwrap_or(&visitor).to_owned(),
-                visitor,
-                open: true,
-                since_ms: now_ms(),
-                lines: Vec::new(),
-                data: payload.clone(),
-            });
+        if self.parts().begin(&id, visitor.clone(), payload.clone()) {
+            self.desk().open(shown(&id, visitor, payload));
         }
-        drop(shared);
-        self.changed();
         id
-    }
-
-    fn open_chat(&self, visitor: &str) -> Option<String> {
-        let shared = self.shared();
-        let chat = shared.chats.iter().rev().find(|chat| chat.open && chat.visitor == visitor)?;
-        Some(chat.id.clone())
     }
 
     /// The words reach the agent at once; the files are fetched meanwhile.
     fn customer_line(&self, id: &str, payload: &Payload) {
-        let files = payload.attachments().iter().map(ShownFile::received).collect();
-        self.add_line(id, Line { files, ..Line::new(By::Customer, payload.text("message")) });
-        self.fetch_files(id, payload);
-    }
-
-    fn add_line(&self, id: &str, line: Line) {
-        if let Some(chat) = self.shared().chats.iter_mut().find(|chat| chat.id == id) {
-            chat.lines.push(line);
+        let text = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        let files = payload.attachments().iter().map(|one| ShownFile {
+            bytes: one["bytes"].as_u64(),
+            ..ShownFile::at(text(one, "fileName"), text(one, "fileUrl"))
+        });
+        let line = Line { files: files.collect(), ..Line::new(By::Customer, payload.text("message")) };
+        let Some(place) = self.desk().line(id, line) else { return };
+        for one in payload.attachments() {
+            let (desk, id) = (self.desk().clone(), id.to_owned());
+            let (page, from) = (text(one, "fileUrl"), text(one, "downloadUrl"));
+            tokio::spawn(async move { desk.fetch_from(&from, &id, place, &page, HeaderMap::new()).await });
         }
-        self.changed();
-    }
-
-    fn add_transcript(&self, id: &str, lines: Vec<Line>) {
-        if let Some(chat) = self.shared().chats.iter_mut().find(|chat| chat.id == id) {
-            chat.lines.splice(0..0, lines);
-        }
-        self.changed();
     }
 }
 
-enum Outcome {
-    Answer(Response),
-    Never,
-    Drop,
+/// The chat as its agent sees it: the sample shows whom it is with, what is known of them and why they come.
+fn shown(id: &str, visitor: String, payload: &Payload) -> Chat {
+    let part = |pointer: &str| at(&payload.fields, &format!("/context{pointer}"));
+    let text = |pointer: &str| part(pointer).and_then(Value::as_str).map(str::to_owned);
+    let identity = text("/session/UserContext/identities/0/val");
+    let names: Vec<String> =
+        ["firstName", "lastName"].iter().filter_map(|name| text(&format!("/session/UserContext/{name}"))).collect();
+    let named = (!names.is_empty()).then(|| names.join(" "));
+    let mut context = Vec::new();
+    let mut tell = |name: &str, value: Option<String>| {
+        context.extend(value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), value)));
+    };
+    tell("identity", identity.clone());
+    tell("e-mail", text("/session/UserContext/emailId"));
+    tell("language", text("/currentLanguage"));
+    for name in ["queue", "skills", "summary"] {
+        let value = part(&format!("/session/BotUserSession/{name}"));
+        tell(name, value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    }
+    for (name, value) in part("/session/UserContext/customData").and_then(Value::as_object).into_iter().flatten() {
+        tell(name, value.as_str().map(str::to_owned));
+    }
+    Chat {
+        title: named.or(identity).unwrap_or_else(|| visitor.clone()),
+        visitor,
+        state: ChatState::Talking,
+        context,
+        transcript: text("/session/BotUserSession/transcriptUrl"),
+        ..Chat::waiting(id, "")
+    }
 }
 
 fn success(payload: &Payload) -> Response {
@@ -281,21 +240,6 @@ fn success(payload: &Payload) -> Response {
         Class::Message | Class::Event => payload.json(),
     };
     ([("supportsMessageAck", "true")], axum::Json(body)).into_response()
-}
-
-fn scripted(status: u16, retry_after: Option<u64>) -> Response {
-    let code = if status == 401 { json!(4002) } else { json!("INTERNAL_SERVER_ERROR") };
-    let mut response = Refused::new(status, code, "scripted fault").into_response();
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-}
-
-/// A body that breaks before its first byte: the connection is closed without an answer.
-fn broken() -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {
-    futures_util::stream::once(async { Err(std::io::Error::other("scripted fault")) })
 }
 
 /// As strict as BotKit's history page, which breaks on an entry without a text.
@@ -319,14 +263,9 @@ fn read_history(history: &Value) -> Result<Vec<Line>, Refused> {
             Some(_) | None => return Err(broken("an entry's type")),
         };
         message["createdOn"].as_str().ok_or_else(|| broken("an entry without createdOn"))?;
-        lines.push(Line {
-            by,
-            text: text.ok_or_else(|| broken("an entry without text"))?.to_owned(),
-            at_ms: message["timestampValue"].as_i64().unwrap_or(0),
-            before: true,
-            failed: None,
-            files: Vec::new(),
-        });
+        let text = text.ok_or_else(|| broken("an entry without text"))?;
+        let at_ms = message["timestampValue"].as_i64().unwrap_or(0);
+        lines.push(Line { at_ms, before: true, ..Line::new(by, text) });
     }
     Ok(lines)
 }

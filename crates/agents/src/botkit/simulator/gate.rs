@@ -51,6 +51,12 @@ impl Refused {
     }
 }
 
+/// A status that a fault answers with, in BotKit's words.
+pub(super) fn scripted(status: StatusCode) -> Response {
+    let code = if status == StatusCode::UNAUTHORIZED { json!(4002) } else { json!("INTERNAL_SERVER_ERROR") };
+    Refused::new(status.as_u16(), code, "scripted fault").into_response()
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.status, self.code, self.msg)

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use interline_connector::simulator::{AgentFile, Fault};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 
-use super::faults::{Fault, take_for_callback};
 use super::gate::{Refused, at, is_bot_id, jwt_algorithm};
-use super::{Direction, Simulator, now_ms};
+use super::{EXPIRED_TOKEN, FOREIGN_TOKEN, NO_EXP, Simulator};
 
 /// `__payloadClass`: the event that a payload stems from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,9 +111,9 @@ impl Payload {
     }
 
     /// As a bot file adds files of its own.
-    pub(super) fn with_files(mut self, files: &[(String, url::Url)]) -> Self {
+    pub(super) fn with_files(mut self, files: &[AgentFile]) -> Self {
         let list: Vec<Value> =
-            files.iter().map(|(name, url)| json!({ "fileName": name, "fileUrl": url })).collect();
+            files.iter().map(|file| json!({ "fileName": file.name, "fileUrl": file.url })).collect();
         let infos = self.fields.get_mut("channel").and_then(|channel| channel.get_mut("channelInfos"));
         if let Some(infos) = infos.filter(|_| !list.is_empty()) {
             infos["attachments"] = list.into();
@@ -153,7 +154,7 @@ impl Simulator {
         if url.is_empty() {
             return Err(Refused::new(400, "INVALID_ARGUMENTS", format!("{field} is missing")));
         }
-        self.call("POST", name, url, &payload.json()).await
+        self.call(Method::POST, name, url, &payload.json()).await
     }
 
     /// `sdk.startAgentSession`, `clearAgentSession`, `extendcallid`: relative to the base URL.
@@ -162,14 +163,14 @@ impl Simulator {
         if base.is_empty() || id.is_empty() {
             return Err(Refused::new(400, "INVALID_ARGUMENTS", "baseUrl or requestId is missing"));
         }
-        self.call("POST", name, format!("{base}/{name}/{id}"), &payload.json()).await
+        self.call(Method::POST, name, format!("{base}/{name}/{id}"), &payload.json()).await
     }
 
     /// `sdk.getMessages`: a GET with the four bytes `null` as body and an unencoded user id.
     pub(super) async fn get_messages(&self, payload: &Payload) -> Result<Answered, Refused> {
         let (base, user) = (payload.text("baseUrl"), payload.visitor());
         self.call(
-            "GET",
+            Method::GET,
             "getMessages",
             format!("{base}/getMessages?skip=0&limit=20&userId={user}"),
             &Value::Null,
@@ -177,25 +178,28 @@ impl Simulator {
         .await
     }
 
-    async fn call(
-        &self,
-        method: &'static str,
-        name: &str,
-        url: String,
-        body: &Value,
-    ) -> Result<Answered, Refused> {
-        let faults = take_for_callback(&mut self.shared().faults, name);
-        let twice = faults.iter().any(|fault| matches!(fault, Fault::CallTwice | Fault::CloseTwice));
+    async fn call(&self, method: Method, name: &str, url: String, body: &Value) -> Result<Answered, Refused> {
+        let faults = self.desk().faults().told(name);
         for fault in &faults {
-            if let Fault::OutOfOrder { ms } = fault {
+            if let Fault::Late { ms } = fault {
                 tokio::time::sleep(Duration::from_millis(*ms)).await;
             }
         }
+        if faults.contains(&Fault::Lose) {
+            return Err(Refused::internal("socket hang up"));
+        }
         let token = self.callback_token(&url, &faults).ok_or_else(|| Refused::internal("cannot sign"))?;
+        let mut headers = HeaderMap::new();
+        if !faults.contains(&Fault::Unsigned) {
+            headers.insert("auth", token);
+        }
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("accept", HeaderValue::from_static("application/json, text/plain, */*"));
+        headers.insert("user-agent", HeaderValue::from_static("axios/1.7.4"));
         let body = Bytes::from(body.to_string());
-        let answered = self.request(method, &url, &token, body.clone()).await;
-        if twice {
-            let _ = self.request(method, &url, &token, body).await;
+        let answered = self.request(&method, &url, &headers, body.clone()).await;
+        if faults.contains(&Fault::Twice) {
+            let _ = self.request(&method, &url, &headers, body).await;
         }
         match answered {
             Ok(answered) if (200..300).contains(&answered.status) => Ok(answered),
@@ -211,23 +215,13 @@ impl Simulator {
 
     async fn request(
         &self,
-        method: &'static str,
+        method: &Method,
         url: &str,
-        token: &str,
+        headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Answered, String> {
-        let call = match method {
-            "GET" => self.client().get(url),
-            _ => self.client().post(url),
-        };
-        let answer = call
-            .header("auth", token)
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/plain, */*")
-            .header("user-agent", "axios/1.7.4")
-            .body(body.clone())
-            .send()
-            .await;
+        let call = self.desk().client().request(method.clone(), url).headers(headers.clone());
+        let answer = call.body(body.clone()).send().await;
         let outcome = match answer {
             Ok(answer) => {
                 let status = answer.status().as_u16();
@@ -237,32 +231,37 @@ impl Simulator {
             Err(error) => Err(if error.is_connect() { "ECONNREFUSED" } else { "socket hang up" }.to_owned()),
         };
         let status = outcome.as_ref().map_or(0, |answered| answered.status);
-        self.record(Direction::Out, method, url.to_owned(), status, body);
+        self.desk().made(method, url, headers, body, status);
         outcome
     }
 
     /// The token that signs a call. Segment 6 of the URL chooses the credentials, as in the SDK; where it is not a bot
     /// id that BotKit has an entry for, its default credentials sign.
-    fn callback_token(&self, url: &str, faults: &[Fault]) -> Option<String> {
+    fn callback_token(&self, url: &str, faults: &[Fault]) -> Option<HeaderValue> {
         let bot = url.split('/').nth(6).map(|segment| segment.split('?').next().unwrap_or(segment));
         let keys = self.keys_of(bot.filter(|bot| is_bot_id(bot)).unwrap_or(""));
         let (mut app, mut secret) = (keys.client_id, keys.client_secret);
-        // Milliseconds by 1000, not rounded.
-        let mut exp = Some((now_ms() + 60_000) as f64 / 1000.0);
-        for fault in faults {
-            match fault {
-                Fault::WrongToken => secret = "another secret",
-                Fault::ForeignToken => app = "cs-00000000-0000-5000-8000-000000000000",
-                Fault::ExpiredToken => exp = Some((now_ms() - 600_000) as f64 / 1000.0),
-                Fault::NoExp => exp = None,
-                _ => {}
-            }
+        if faults.contains(&Fault::Forged) {
+            secret = "another secret";
         }
+        if self.desk().faults().special(FOREIGN_TOKEN) {
+            app = "cs-00000000-0000-5000-8000-000000000000";
+        }
+        let now_ms = self.desk().clock().now_ms();
+        // Milliseconds by 1000, not rounded.
+        let exp = if self.desk().faults().special(NO_EXP) {
+            None
+        } else if self.desk().faults().special(EXPIRED_TOKEN) {
+            Some((now_ms - 600_000) as f64 / 1000.0)
+        } else {
+            Some((now_ms + 60_000) as f64 / 1000.0)
+        };
         let claims = match exp {
             Some(exp) => json!({ "appId": app, "exp": exp }),
             None => json!({ "appId": app }),
         };
         let key = EncodingKey::from_secret(secret.as_bytes());
-        jsonwebtoken::encode(&Header::new(jwt_algorithm(keys.algorithm)), &claims, &key).ok()
+        let token = jsonwebtoken::encode(&Header::new(jwt_algorithm(keys.algorithm)), &claims, &key).ok()?;
+        HeaderValue::from_str(&token).ok()
     }
 }

@@ -1,12 +1,17 @@
 //! Every scripted fault, and what the client makes of it.
 
 use interline_connector::Failure;
+use interline_connector::simulator::{Fault, Rule};
 
 use super::*;
-use crate::botkit::simulator::{Behaviour, Fault, Rule};
+use crate::botkit::simulator::{Behaviour, EXPIRED_TOKEN, FOREIGN_TOKEN, HOLD, NO_EXP};
 
 fn on(event: &str, fault: Fault) -> Vec<Rule> {
     vec![Rule { on: Some(event.into()), times: None, fault }]
+}
+
+fn special(name: &str) -> Fault {
+    Fault::Special { name: name.into() }
 }
 
 /// An Open, a held line and an agent-mode line under the same fault.
@@ -14,7 +19,7 @@ async fn struck(world: &World, fault: Fault) -> [Result<(), Failure>; 3] {
     let open = world.item(Speaker::System, Role::Agent, Body::Open);
     let held = world.line(Speaker::Customer, Role::Interceptor, "to the bot");
     let mode = world.line(Speaker::Customer, Role::Agent, "to the agent");
-    world.sim.set_faults(vec![Rule { on: None, times: None, fault }]);
+    world.sim.desk().faults().set(vec![Rule { on: None, times: None, fault }]);
     let mut results = Vec::new();
     for item in [open, held, mode] {
         results.push(world.agent.deliver(&item, None).await.map(|_| ()));
@@ -94,7 +99,7 @@ async fn what_may_have_arrived_on_a_used_connection_is_not_sent_again() {
     for n in 0..3 {
         let line = world.line(Speaker::Customer, Role::Interceptor, &format!("line {n}"));
         world.agent.deliver(&line, None).await.expect("delivered");
-        world.sim.set_faults(vec![Rule { on: None, times: Some(1), fault: Fault::DropAfter }]);
+        world.sim.desk().faults().set(vec![Rule { on: None, times: Some(1), fault: Fault::DropAfter }]);
         let line = world.line(Speaker::Customer, Role::Interceptor, &format!("lost {n}"));
         let result = world.agent.deliver(&line, None).await.map(|_| ());
         assert!(matches!(result, Err(Failure::Uncertain(_))), "{result:?}");
@@ -125,7 +130,7 @@ async fn a_botkit_that_is_not_there_is_tried_again() {
 #[tokio::test]
 async fn latency_is_waited_for() {
     let world = World::new().await;
-    world.sim.set_faults(on("on_agent_transfer", Fault::Latency { ms: 2_500 }));
+    world.sim.desk().faults().set(on("on_agent_transfer", Fault::Latency { ms: 2_500 }));
     let (_, chat) = world.transfer().await;
     assert!(!chat.is_empty());
 }
@@ -133,7 +138,7 @@ async fn latency_is_waited_for() {
 #[tokio::test]
 async fn a_botkit_that_holds_forever_says_nothing() {
     let world = World::new().await;
-    world.sim.set_faults(on("on_user_message", Fault::Hold));
+    world.sim.desk().faults().set(on("on_user_message", special(HOLD)));
     let item = world.line(Speaker::Customer, Role::Interceptor, "hello");
     world.agent.deliver(&item, None).await.expect("delivered");
     assert_eq!(world.platform.calls(), []);
@@ -142,14 +147,14 @@ async fn a_botkit_that_holds_forever_says_nothing() {
 #[tokio::test]
 async fn called_back_twice_and_closed_twice() {
     let world = World::new().await;
-    world.sim.set_faults(on("sendBotMessage", Fault::CallTwice));
+    world.sim.desk().faults().set(on("sendBotMessage", Fault::Twice));
     let item = world.line(Speaker::Customer, Role::Interceptor, "hello");
     world.agent.deliver(&item, None).await.expect("delivered");
     let call = Call::SendBotMessage(Text::plain("hello"));
     assert_eq!(world.platform.calls(), [call.clone(), call]);
 
     let (_, chat) = world.transfer().await;
-    world.sim.set_faults(vec![Rule { on: None, times: Some(1), fault: Fault::CloseTwice }]);
+    world.sim.desk().faults().set(on("clearAgentSession", Fault::Twice));
     world.sim.end(&chat).await.expect("ended");
     let closed = world.platform.heard().into_iter().filter(|(_, call)| *call == Call::ClearAgentSession);
     assert_eq!(closed.count(), 2);
@@ -159,7 +164,7 @@ async fn called_back_twice_and_closed_twice() {
 #[tokio::test]
 async fn calls_overtake_each_other() {
     let world = World::new().await;
-    world.sim.set_faults(on("sendUserMessage", Fault::OutOfOrder { ms: 200 }));
+    world.sim.desk().faults().set(on("sendUserMessage", Fault::Late { ms: 200 }));
     world.transfer().await;
     let calls = world.platform.calls();
     assert!(matches!(calls.as_slice(), [Call::StartAgentSession, Call::SendUserMessage(_)]), "{calls:?}");
@@ -168,13 +173,13 @@ async fn calls_overtake_each_other() {
 
 #[tokio::test]
 async fn tokens_that_prove_nothing_are_401() {
-    for fault in [Fault::WrongToken, Fault::ExpiredToken, Fault::ForeignToken, Fault::NoExp] {
+    for fault in [Fault::Forged, Fault::Unsigned, special(EXPIRED_TOKEN), special(FOREIGN_TOKEN), special(NO_EXP)] {
         let world = World::new().await;
         let (_, chat) = world.transfer().await;
         let before = world.platform.calls().len();
-        world.sim.set_faults(on("sendUserMessage", fault.clone()));
+        world.sim.desk().faults().set(on("sendUserMessage", fault.clone()));
         assert!(world.sim.say(&chat, "hello").await.is_err(), "{fault:?}");
-        assert!(world.sim.lines(&chat).pop().is_some_and(|line| line.failed.is_some()));
+        assert!(lines(&world.sim, &chat).pop().is_some_and(|line| line.failed.is_some()));
         assert_eq!(world.platform.calls().len(), before);
         assert_eq!(world.platform.seen().pop().map(|seen| seen.status), Some(401), "{fault:?}");
     }
@@ -183,7 +188,7 @@ async fn tokens_that_prove_nothing_are_401() {
 #[tokio::test]
 async fn tokens_without_exp_are_taken_when_allowed() {
     let world = World::with(Algorithm::HS256, "", json!({ "accept_tokens_without_exp": true })).await;
-    world.sim.set_faults(vec![Rule { on: None, times: None, fault: Fault::NoExp }]);
+    world.sim.desk().faults().set(vec![Rule { on: None, times: None, fault: special(NO_EXP) }]);
     let (_, chat) = world.transfer().await;
     world.sim.say(&chat, "hello").await.expect("said");
 }

@@ -22,6 +22,7 @@ use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use interline_connector::agent::{Brief, Connector, Env};
+use interline_connector::simulator::Line;
 use interline_connector::webhook::{Answer, Heard, History, HistoryQuery, Unverified};
 use interline_connector::{AgentSystem, Algorithm, Credential, Guard, Http, Incoming, Item};
 use interline_core::conversation::classify::Call;
@@ -233,6 +234,11 @@ impl World {
         let id = session["requestId"].as_str().expect("the request id").to_owned();
         (session, id)
     }
+}
+
+/// What was said in a chat at the desk.
+fn lines(sim: &Simulator, chat: &str) -> Vec<Line> {
+    sim.desk().chat(chat).map(|chat| chat.lines).unwrap_or_default()
 }
 
 /// An integration of the BotKit at `url`, with `settings` added.

@@ -1,10 +1,12 @@
 //! Every event, delivered to the stand-in, and what comes back.
 
+use interline_core::Profile;
+
 use super::*;
 
 /// The events that the stand-in got, as (name, body).
 fn events(world: &World) -> Vec<(String, Value)> {
-    let log = world.sim.log().into_iter().filter(|logged| logged.path.starts_with("/sdk/"));
+    let log = world.sim.desk().log().all().into_iter().filter(|logged| logged.path.starts_with("/sdk/"));
     log.map(|logged| (logged.path.rsplit('/').next().expect("a name").to_owned(), logged.body)).collect()
 }
 
@@ -60,12 +62,12 @@ async fn a_whole_human_part() {
     assert_eq!(calls, [welcome, Call::StartAgentSession]);
     let asked = world.platform.asked.lock().expect("lock").clone();
     assert_eq!(asked, [HistoryQuery { customer: USER.into(), skip: 0, limit: 20 }]);
-    let transcript: Vec<String> = world.sim.lines(&chat).into_iter().map(|line| line.text).collect();
+    let transcript: Vec<String> = lines(&world.sim, &chat).into_iter().map(|line| line.text).collect();
     assert_eq!(transcript, ["a human please", "sure"]);
 
     let line = world.line(Speaker::Customer, Role::Agent, "my suitcase is lost");
     world.agent.deliver(&line, Some(session.clone())).await.expect("relayed");
-    assert_eq!(world.sim.lines(&chat).pop().map(|line| line.text).as_deref(), Some("my suitcase is lost"));
+    assert_eq!(lines(&world.sim, &chat).pop().map(|line| line.text).as_deref(), Some("my suitcase is lost"));
     assert_eq!(events(&world).pop().map(|(_, body)| body["agent_transfer"].clone()), Some(json!(true)));
 
     world.sim.say(&chat, "let me look").await.expect("said");
@@ -79,6 +81,39 @@ async fn a_whole_human_part() {
     let item = world.item(Speaker::System, Role::Agent, close(Outcome::AgentEnded));
     world.agent.deliver(&item, Some(session)).await.expect("nothing to tell");
     assert_eq!(events(&world).len(), before);
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_customer_travels_along() {
+    let world = World::new().await;
+    let mut item = world.item(Speaker::System, Role::Agent, Body::Open);
+    let text = |text: &str| Some(text.to_owned());
+    item.conversation.customer.profile = Profile {
+        first_name: text("Ann"),
+        last_name: text("Example"),
+        language: text("de-AT"),
+        ..Profile::default()
+    };
+    item.participant.queue = text("billing");
+    item.transcript = Some("https://chat.example.com/t/1".parse().expect("a URL"));
+    item.context.skills = vec!["refunds".into()];
+    item.context.data = [("tier".to_owned(), "gold".to_owned())].into();
+    item.context.summary = "wants her money back".into();
+    world.agent.deliver(&item, None).await.expect("accepted");
+    let chat = world.sim.desk().chats().remove(0);
+    assert_eq!(chat.title, "Ann Example");
+    assert_eq!(chat.transcript.as_deref(), Some("https://chat.example.com/t/1"));
+    for (name, value) in [
+        ("identity", "ann+tickets@example.com"),
+        ("e-mail", "ann+tickets@example.com"),
+        ("language", "de-AT"),
+        ("queue", "billing"),
+        ("skills", "[\"refunds\"]"),
+        ("summary", "wants her money back"),
+        ("tier", "gold"),
+    ] {
+        assert_eq!(chat.told(name), Some(value), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -98,7 +133,7 @@ async fn the_end_by_somebody_else_is_told_as_a_line() {
     let (session, chat) = world.transfer().await;
     let item = world.item(Speaker::System, Role::Agent, close(Outcome::CustomerEnded));
     world.agent.deliver(&item, Some(session)).await.expect("told");
-    let last = world.sim.lines(&chat).pop().map(|line| line.text);
+    let last = lines(&world.sim, &chat).pop().map(|line| line.text);
     assert_eq!(last.as_deref(), Some("The customer has ended the chat."));
 }
 
@@ -114,7 +149,7 @@ async fn the_end_is_told_as_an_event_to_a_botkit_that_subscribed_to_events() {
     assert_eq!(name, "on_event");
     assert_eq!(body["event"]["eventType"], "conversation_terminated");
     assert_eq!(body["CCAIMetaInfo"]["conversationId"], CONVERSATION);
-    let last = world.sim.lines(&chat).pop().map(|line| line.text);
+    let last = lines(&world.sim, &chat).pop().map(|line| line.text);
     assert_eq!(last.as_deref(), Some("Event: conversation_terminated"));
 }
 
@@ -152,12 +187,12 @@ async fn a_session_that_botkit_began_is_told_its_end_too() {
     let item = world.line(Speaker::Customer, Role::Interceptor, "angry");
     world.agent.deliver(&item, None).await.expect("delivered");
     assert_eq!(world.platform.calls(), [Call::StartAgentSession]);
-    let chat = world.sim.conversations().remove(0).id;
+    let chat = world.sim.desk().chats().remove(0).id;
 
     let mut item = world.item(Speaker::System, Role::Agent, close(Outcome::CustomerEnded));
     item.participant.took_over = true;
     world.agent.deliver(&item, None).await.expect("told");
-    let last = world.sim.lines(&chat).pop().map(|line| line.text);
+    let last = lines(&world.sim, &chat).pop().map(|line| line.text);
     assert_eq!(last.as_deref(), Some("The customer has ended the chat."));
 }
 

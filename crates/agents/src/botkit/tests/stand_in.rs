@@ -1,9 +1,10 @@
 //! The stand-in is as strict as the fact sheet says. Nothing here uses the client.
 
+use interline_connector::simulator::{Fault, Rule};
 use jsonwebtoken::{Algorithm as Jwt, EncodingKey, Header};
 
 use super::*;
-use crate::botkit::simulator::{Behaviour, Fault, Rule};
+use crate::botkit::simulator::Behaviour;
 
 pub(super) struct Desk {
     sim: Simulator,
@@ -319,9 +320,9 @@ async fn the_agent_page_has_what_a_person_needs() {
     let answer = http.post(url("/api/conversations/r-1/say")).json(&json!({ "text": "hi <b>" })).send().await;
     assert_eq!(answer.expect("an answer").status(), 200);
     assert_eq!(state(version).await["lines"][0]["text"], "hi <b>");
-    let answer = http.post(url("/api/conversations/r-1/end")).send().await.expect("an answer");
+    let answer = http.post(url("/api/conversations/r-1/end")).json(&json!({})).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
-    let answer = http.post(url("/api/conversations/r-1/end")).send().await.expect("an answer");
+    let answer = http.post(url("/api/conversations/r-1/end")).json(&json!({})).send().await.expect("an answer");
     assert_eq!(answer.status(), 409);
     let log: Value = http.get(url("/log")).send().await.expect("a log").json().await.expect("JSON");
     assert!(log.as_array().is_some_and(|log| log.len() == 5), "{log}");
@@ -337,7 +338,7 @@ async fn faults_are_scripted_over_http_and_used_up() {
     let body = json!([{ "on": "on_user_message", "times": 1,
                         "fault": { "kind": "error_before", "status": 503, "retry_after": 7 } }]);
     assert_eq!(http.put(&url).json(&body).send().await.expect("an answer").status(), 200);
-    assert_eq!(desk.sim.faults(), rules);
+    assert_eq!(desk.sim.desk().faults().all(), rules);
     assert_eq!(desk.send("on_bot_message", &desk.event()).await.status(), 200);
     let answer = desk.send("on_user_message", &desk.event()).await;
     assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].as_bytes()), (503, &b"7"[..]));

@@ -6,7 +6,7 @@ use super::*;
 
 /// What the stand-in got last.
 fn got(world: &World) -> (Value, usize) {
-    let log = world.sim.log().into_iter().rev().find(|logged| logged.path.starts_with("/sdk/"));
+    let log = world.sim.desk().log().all().into_iter().rev().find(|logged| logged.path.starts_with("/sdk/"));
     let body = log.expect("an event").body;
     let size = body.to_string().len();
     (body, size)

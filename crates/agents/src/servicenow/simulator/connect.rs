@@ -361,6 +361,10 @@ impl StandIn for Connect {
         self.instance().calls(webhook);
     }
 
+    fn queue(&self) -> &'static str {
+        QUEUE
+    }
+
     fn points(&self) -> Points {
         Points {
             open: Some("POST /api/now/connect/support/queues/"),

@@ -33,3 +33,27 @@ login().then(({ botInfo }) => {
   script.async = true;
   document.head.append(script);
 });
+
+// The demo's server has a choice of agent systems; the next hand-over goes to the one that is chosen.
+async function offerDesks() {
+  const response = await fetch('/demo/desks');
+  if (!response.ok) return;
+  const { desks, chosen } = await response.json();
+  const [select, page] = ['desk', 'page'].map((id) => document.getElementById(id));
+  select.replaceChildren(...desks.map(({ name, title }) => new Option(title, name, false, name === chosen)));
+  // Beside the shop, in the demo's other frame, are the agents.
+  const show = (desk) => {
+    page.href = desk.page;
+    if (window.parent !== window) window.open(desk.page, 'agent');
+  };
+  const current = desks.find(({ name }) => name === chosen) ?? desks[0];
+  page.href = current.page;
+  if (current !== desks[0]) show(current);
+  select.addEventListener('change', async () => {
+    const answer = await fetch('/demo/desks', { method: 'POST', body: new URLSearchParams({ name: select.value }) });
+    if (answer.ok) show(await answer.json());
+    else location.reload();
+  });
+  document.getElementById('choice').hidden = false;
+}
+offerDesks();
