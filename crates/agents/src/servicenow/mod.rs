@@ -9,7 +9,7 @@
 //!   matchers.rs     texts that an administrator wrote and that mean something
 //!   introduction.rs what travels along, in words
 //!   plain.rs        HTML as plain words
-//!   reading.rs      settings, so that what is wrong names its field
+//!   reading.rs      settings so that what is wrong names its field; the vendor's JSON so that it need not be right
 //! ```
 //!
 //! Facts about the products, their limits and how to set them up: `README.md` in this folder.

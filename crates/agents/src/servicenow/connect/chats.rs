@@ -19,6 +19,8 @@ pub(super) struct Chat {
 #[derive(Default)]
 struct About {
     joined: bool,
+    /// What was said while nobody listened was asked for.
+    caught_up: bool,
     agent: Option<String>,
 }
 
@@ -39,6 +41,15 @@ impl Chat {
 
     pub fn has_joined(&self) -> bool {
         self.about().joined
+    }
+
+    /// Whether a call may be heard at once: before, older words would come behind it.
+    pub fn is_caught_up(&self) -> bool {
+        self.about().caught_up
+    }
+
+    pub fn caught_up(&self) {
+        self.about().caught_up = true;
     }
 
     fn about(&self) -> MutexGuard<'_, About> {

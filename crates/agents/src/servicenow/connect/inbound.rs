@@ -30,7 +30,9 @@ impl Integration {
             return Vec::new();
         };
         chat.news.notify_one();
-        let Some(words) = self.words_of_agent(row) else { return Vec::new() };
+        // Just taken up again, it asks for all that was said, this among it.
+        let words = self.words_of_agent(row).filter(|_| chat.is_caught_up());
+        let Some(words) = words else { return Vec::new() };
         let event = |external_id: Option<String>, event| Heard::Event {
             conversation: chat.conversation.clone(),
             participant: chat.participant,

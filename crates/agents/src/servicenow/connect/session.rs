@@ -117,6 +117,7 @@ impl Integration {
         // Its state was just told.
         known.next_look = Instant::now() + self.pause();
         known.position = entry.position;
+        known.entered.chat.caught_up();
         let queued = AgentEvent::Queued { position: entry.position };
         let session = serde_json::to_value(document).ok();
         link.done(seq, Ok(Done { session, events: vec![queued], ..Done::default() })).await;
@@ -200,7 +201,9 @@ impl Integration {
 
     /// What a lost call did not tell. A line that was heard before changes nothing.
     async fn catch_up(&self, link: &mut dyn Link, running: &mut Running<'_>, group: &str) {
-        let rows = match self.lines_of(group).await {
+        let rows = self.lines_of(group).await;
+        running.entered.chat.caught_up();
+        let rows = match rows {
             Ok(rows) => rows,
             Err(failure) => {
                 tracing::debug!(
@@ -245,7 +248,12 @@ impl Integration {
         let rows: Answer<Vec<serde_json::Value>> = reply.json()?;
         let mut rows: Vec<Row> =
             rows.result.into_iter().filter_map(|row| serde_json::from_value(row).ok()).collect();
-        // The list's order is not known; its times sort as texts.
+        // Which way the list goes is not known, and its times are of whole seconds; they sort as texts. Where they do not
+        // tell, it begins with the newest, as a page of a list does.
+        let goes_on = rows.first().zip(rows.last()).is_some_and(|(a, b)| a.sys_created_on < b.sys_created_on);
+        if !goes_on {
+            rows.reverse();
+        }
         rows.sort_by(|a, b| a.sys_created_on.cmp(&b.sys_created_on));
         Ok(rows)
     }

@@ -2,9 +2,10 @@
 //!
 //! Source: the vendor's Connect front end (`app.ng_chat`), and the business rule as it is published.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+use super::super::reading::lenient;
 
 /// A line, or the first words of a chat.
 #[derive(Debug, Serialize)]
@@ -86,11 +87,6 @@ pub(super) struct Row {
 pub(super) struct User {
     #[serde(deserialize_with = "lenient")]
     pub name: Option<String>,
-}
-
-/// A field of another type than we know counts as missing.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
 }
 
 /// The platform likes to write numbers as texts.

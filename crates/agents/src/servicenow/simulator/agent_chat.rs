@@ -15,7 +15,7 @@ use interline_connector::simulator::{
 use serde_json::{Value, json};
 use url::Url;
 
-use super::instance::{CALLER, CLIENT_ID, CLIENT_SECRET, Instance, REFRESH_TOKEN, bytes, failure, locked};
+use super::instance::{Instance, bytes, caller, failure, locked, login};
 use super::media::Media;
 use super::virtual_agent::{Stage, Talk, Talks, action, system, text};
 
@@ -340,11 +340,9 @@ impl StandIn for AgentChat {
     fn settings(&self, base: &Url) -> Value {
         json!({
             "instance_url": base,
-            "login": {
-                "type": "oauth", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN,
-            },
+            "login": login(),
             "message_token": TOKEN,
-            "caller": { "type": "header", "name": CALLER.0, "value": CALLER.1 },
+            "caller": caller(),
         })
     }
 

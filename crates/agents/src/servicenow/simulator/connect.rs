@@ -14,10 +14,8 @@ use interline_connector::simulator::{
 use serde_json::{Value, json};
 use url::Url;
 
-use super::instance::{
-    CALLER, CLIENT_ID, CLIENT_SECRET, Instance, REFRESH_TOKEN, USER, agent_id, failure, locked,
-};
-use super::support::{QUEUE, Rule, Session, Support, escaped, login};
+use super::instance::{Instance, USER, agent_id, caller, failure, locked, login};
+use super::support::{QUEUE, Rule, Session, Support, escaped, is_queue, user_of};
 
 /// The instance lists so many lines.
 const PAGE: usize = 30;
@@ -123,7 +121,7 @@ async fn open(
     if let Err(answer) = sim.instance().admit(&headers) {
         return *answer;
     }
-    if queue != QUEUE {
+    if !is_queue(&queue) {
         return missing("no such queue");
     }
     let faults = sim.instance().desk().faults();
@@ -147,6 +145,7 @@ async fn open(
     let session = Session {
         sys_id: sim.instance().sys_id(),
         group: group.clone(),
+        queue: queue.clone(),
         number,
         state: 1,
         agent: None,
@@ -154,17 +153,17 @@ async fn open(
         rows: Vec::new(),
     };
     locked(&sim.0.support).chats.insert(group.clone(), session.clone());
-    sim.instance().desk().open(as_chat(&group, &words));
+    sim.instance().desk().open(as_chat(&group, &queue, &words));
     sim.row(&group, USER, &words);
     Json(json!({ "result": sim.entry(&session) })).into_response()
 }
 
 /// All that is known stands in the first words.
-fn as_chat(group: &str, words: &str) -> Chat {
+fn as_chat(group: &str, queue: &str, words: &str) -> Chat {
     let told = |name: &str| words.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     let mut chat = Chat::waiting(group, told("Customer").unwrap_or("Customer"));
     chat.transcript = told("Transcript").map(str::to_owned);
-    chat.context = vec![("queue".to_owned(), QUEUE.to_owned()), ("message".to_owned(), words.to_owned())];
+    chat.context = vec![("queue".to_owned(), queue.to_owned()), ("message".to_owned(), words.to_owned())];
     let pairs = words.lines().filter_map(|line| line.split_once(": "));
     chat.context.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
     chat
@@ -177,12 +176,12 @@ async fn queue(State(sim): State<Connect>, headers: HeaderMap, Path(queue): Path
     if sim.instance().desk().faults().special("no_role") {
         return failure(StatusCode::FORBIDDEN, "Insufficient rights", "ACL");
     }
-    if queue != QUEUE {
+    if !is_queue(&queue) {
         return missing("no such queue");
     }
     let waiting = locked(&sim.0.support).chats.values().filter(|session| session.state == 1).count();
     Json(json!({ "result": {
-        "sys_id": QUEUE, "name": "Support", "question": "How can we help?", "average_wait_time": "2 Minutes",
+        "sys_id": queue, "name": "Support", "question": "How can we help?", "average_wait_time": "2 Minutes",
         "waiting_count": waiting, "escalate_to": "", "is_agent_for": false,
     } }))
     .into_response()
@@ -287,7 +286,12 @@ impl Acts for Connect {
             Act::Say { text, files } if talking && files.is_empty() => {
                 let line = Line::new(By::Agent, &text);
                 let place = self.instance().desk().line(chat, line).ok_or(ActError::NotOpen)?;
-                let (_, told) = self.row(chat, &login(&agent), &text).ok_or(ActError::NotOpen)?;
+                let forged = self.instance().is_forged("message");
+                let (row, told) = self.row(chat, &user_of(&agent), &text).ok_or(ActError::NotOpen)?;
+                if forged {
+                    // It never was one of this instance's.
+                    self.change(chat, |session| session.rows.retain(|known| *known != row));
+                }
                 let Some(told) = told else { return Ok(()) };
                 let result = self.instance().tell_and_wait("message", chat, told).await;
                 result.map_err(|why| {
@@ -345,12 +349,10 @@ impl StandIn for Connect {
     fn settings(&self, base: &Url) -> Value {
         json!({
             "instance_url": base,
-            "login": {
-                "type": "oauth", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN,
-            },
+            "login": login(),
             "integration_user": USER,
             "queue_id": QUEUE,
-            "caller": { "type": "header", "name": CALLER.0, "value": CALLER.1 },
+            "caller": caller(),
             "poll_ms": 1_000,
         })
     }

@@ -139,6 +139,15 @@ impl Instance {
         self.send(lane, Call { name, body, answer: None });
     }
 
+    /// Whether what is told next under this name is somebody else's, who only plays this instance.
+    pub fn is_forged(&self, name: &str) -> bool {
+        let rules = self.desk().faults().all();
+        rules.iter().any(|rule| {
+            let meant = rule.on.as_deref().is_none_or(|on| name.contains(on));
+            meant && matches!(rule.fault, Fault::Forged | Fault::Unsigned)
+        })
+    }
+
     fn send(&self, lane: &str, call: Call) {
         let mut lanes = locked(&self.0.lanes);
         let sender = lanes.entry(lane.to_owned()).or_insert_with(|| {
@@ -206,6 +215,18 @@ impl Instance {
             Err(_) => Err("there was no answer within 5 s".into()),
         }
     }
+}
+
+/// What an operator enters under `login`.
+pub fn login() -> Value {
+    json!({
+        "type": "oauth", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN,
+    })
+}
+
+/// What an operator enters under `caller`.
+pub fn caller() -> Value {
+    json!({ "type": "header", "name": CALLER.0, "value": CALLER.1 })
 }
 
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,8 +7,16 @@ use serde_json::{Value, json};
 
 use super::instance::USER;
 
-/// The sys_id of the one queue.
+/// The sys_id of the usual queue.
 pub const QUEUE: &str = "c54f0abf0a0a0b452db84664f409c79c";
+
+/// Another one; a real one has a sys_id too.
+const BILLING: &str = "billing";
+
+/// Whether there is such a queue.
+pub(super) fn is_queue(id: &str) -> bool {
+    [QUEUE, BILLING].contains(&id)
+}
 
 /// How the business rule was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +40,7 @@ pub(super) struct Support {
 pub(super) struct Session {
     pub sys_id: String,
     pub group: String,
+    pub queue: String,
     pub number: usize,
     /// 1 waiting, 2 in progress, 3 closed by the agent, 4 escalated, 7 closed by the client, 8 abandoned.
     pub state: u8,
@@ -46,7 +55,7 @@ impl Support {
         let before =
             self.chats.values().filter(|other| other.state == 1 && other.number < session.number).count();
         json!({
-            "sys_id": session.sys_id, "group": session.group, "queue": QUEUE,
+            "sys_id": session.sys_id, "group": session.group, "queue": session.queue,
             "number": format!("CQE{:07}", session.number), "position": if session.state == 1 { before + 1 } else { 0 },
             "state": session.state, "opened_by": USER, "assigned_to": assigned_to,
             "short_description": session.description, "wait_time": "", "average_wait_time": "2 Minutes",
@@ -80,6 +89,6 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// The login of an agent: "Agent One" is `agent.one`.
-pub(super) fn login(name: &str) -> String {
+pub(super) fn user_of(name: &str) -> String {
     name.to_lowercase().replace(' ', ".")
 }

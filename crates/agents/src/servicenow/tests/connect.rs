@@ -126,11 +126,7 @@ async fn echoes_broken_json_and_doubles_say_each_line_once() {
     world.act(&chat, Act::say("a \\ and a <b>")).await;
     let said = world.platform.said();
     assert_eq!(said[0], "She said \"hi\", and left");
-    // The forged ones stand in the instance's own list, which is asked after a call that counts.
-    assert!(
-        !said.contains(&"my own \"words\"".to_owned()) && said.contains(&"a \\ and a <b>".to_owned()),
-        "{said:?}"
-    );
+    assert_eq!(said[1..], ["a \\ and a <b>"], "neither ours nor somebody else's");
     assert_eq!(said.iter().filter(|it| it.starts_with("She")).count(), 1);
 }
 

@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::super::reading::lenient;
+
 /// What stands in for "nothing special": a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -207,10 +209,6 @@ impl Control {
     pub fn is_of_agent(&self) -> bool {
         self.agent_info.as_ref().is_some_and(|info| info.sent_from_agent == Some(true))
     }
-}
-
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
 }
 
 /// The elements that are what we know.
