@@ -29,8 +29,7 @@ pub const SKILL: &str = "refunds";
 /// An app with these agent systems by name, the first of which is the default, and the others its ladder.
 pub fn document(app: &App, agents: &[(String, Value)]) -> Value {
     let named = |(name, settings): &(String, Value)| (name.clone(), settings.clone());
-    let ladder: Vec<Value> =
-        agents.iter().skip(1).map(|(name, _)| json!({ "integration": name })).collect();
+    let ladder: Vec<Value> = agents.iter().skip(1).map(|(name, _)| json!({ "integration": name })).collect();
     let first = agents.first().map(|(name, _)| name.clone());
     json!({
         "app": { "id": app.bot, "name": "Conformance" },

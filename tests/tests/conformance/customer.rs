@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
-use interline_tests::document as app;
 use crate::world::SOON;
+use interline_tests::document as app;
 
 /// A frame, and what it was made from.
 #[derive(Debug, Clone)]

@@ -142,7 +142,9 @@ impl Desk {
             .log()
             .all()
             .iter()
-            .map(|logged| format!("    {:?} {} {} {}", logged.direction, logged.method, logged.path, logged.status))
+            .map(|logged| {
+                format!("    {:?} {} {} {}", logged.direction, logged.method, logged.path, logged.status)
+            })
             .collect();
         story + &format!("  the wire:\n{}\n", calls[calls.len().saturating_sub(40)..].join("\n"))
     }

@@ -4,10 +4,10 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{ChatState, Fault, OUTSIDE_HOURS, Rule};
 use serde_json::json;
 
-use interline_tests::document as app;
 use crate::customer::Customer;
-use interline_tests::office::Kind;
 use crate::world::{World, set};
+use interline_tests::document as app;
+use interline_tests::office::Kind;
 
 /// It is over: the bot has the customer, and nothing that they say goes to the desk any more.
 async fn is_over(world: &mut World, customer: &mut Customer, chat: &str) -> Result<()> {

@@ -5,10 +5,10 @@ use interline_connector::manifest::Dedupe;
 use interline_connector::simulator::{Fault, Rule};
 use serde_json::Value;
 
-use interline_tests::document as app;
 use crate::customer::Customer;
-use interline_tests::office::Kind;
 use crate::world::World;
+use interline_tests::document as app;
+use interline_tests::office::Kind;
 
 /// Whatever token we have is old after so long, milliseconds: longer than any vendor's.
 const LONG: i64 = 26 * 3_600 * 1_000;
@@ -144,13 +144,15 @@ pub async fn server_killed(kind: Kind) -> Result<()> {
     let heard = world.desk().heard(&chat, "customer ")?;
     let mut once = heard.clone();
     once.dedup();
-    let said = (0..=KILLS).flat_map(|kill| (0..LINES / (KILLS + 1)).map(move |n| format!("customer {kill}-{n}.")));
+    let said =
+        (0..=KILLS).flat_map(|kill| (0..LINES / (KILLS + 1)).map(move |n| format!("customer {kill}-{n}.")));
     let said: Vec<String> = said.chain(["customer is done.".to_owned()]).collect();
     ensure!(once == said, "the desk heard {heard:?}\n{}", world.story(&customer).await);
     // A vendor that cannot tell a repeat may see one around each kill.
     let most = if kind.connector.manifest().dedupe == Dedupe::ByKey { 0 } else { KILLS };
     ensure!(heard.len() - once.len() <= most, "doubled: {heard:?}");
-    let seen: Vec<String> = customer.from_agent("desk ").into_iter().filter(|text| text.ends_with('.')).collect();
+    let seen: Vec<String> =
+        customer.from_agent("desk ").into_iter().filter(|text| text.ends_with('.')).collect();
     taken.push("desk is done.".to_owned());
     ensure!(seen == taken, "the customer saw {seen:?} of {taken:?}\n{}", world.story(&customer).await);
     world.close().await

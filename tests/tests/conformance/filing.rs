@@ -7,15 +7,15 @@ use interline_tests::dice::Dice;
 use interline_tests::files::{Attached, Tus, download, sha256, text};
 use serde_json::{Value, json};
 
-use interline_tests::office::Kind;
 use crate::world::{World, set};
+use interline_tests::office::Kind;
 
 /// A picture of one dot.
 const PNG: &[u8] = &[
-    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1,
-    8, 6, 0, 0, 0, 0x1f, 0x15, 0xc4, 0x89, 0, 0, 0, 13, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0xf8, 0xcf,
-    0xc0, 0xf0, 0x1f, 0, 5, 0, 1, 0xff, 0x56, 0xc7, 0x2f, 0x0d, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42,
-    0x60, 0x82,
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0,
+    1, 8, 6, 0, 0, 0, 0x1f, 0x15, 0xc4, 0x89, 0, 0, 0, 13, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0xf8,
+    0xcf, 0xc0, 0xf0, 0x1f, 0, 5, 0, 1, 0xff, 0x56, 0xc7, 0x2f, 0x0d, 0, 0, 0, 0, b'I', b'E', b'N', b'D',
+    0xae, 0x42, 0x60, 0x82,
 ];
 
 /// A file that this vendor takes.
@@ -88,7 +88,8 @@ fn not_taken(kind: Kind) -> Result<(&'static str, Vec<u8>)> {
 pub async fn files_refused(kind: Kind) -> Result<()> {
     let (name, bytes) = not_taken(kind)?;
     let more = bytes.len() + 1;
-    let mut world = World::with(kind, |app| set(app, "/files", json!({ "max_bytes": more.max(26_214_400) }))).await?;
+    let mut world =
+        World::with(kind, |app| set(app, "/files", json!({ "max_bytes": more.max(26_214_400) }))).await?;
     let (mut customer, chat) = world.talking().await?;
     let file = Tus::new(world.server.address(), &customer.token).send(name, &bytes).await?;
     customer.send_files("here it is", &[file]).await?;

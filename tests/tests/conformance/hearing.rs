@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{Fault, Rule};
 use serde_json::json;
 
+use crate::world::World;
 use interline_tests::document as app;
 use interline_tests::office::Kind;
-use crate::world::World;
 
 /// Strikes what tells that an agent said something, once.
 fn strike(world: &World, fault: Fault) -> Result<()> {
@@ -119,14 +119,19 @@ pub async fn end_overtakes_words(kind: Kind) -> Result<()> {
 pub async fn stream_killed(kind: Kind) -> Result<()> {
     let mut world = World::open(kind).await?;
     let (mut customer, chat) = world.talking().await?;
-    ensure!(world.stand_in().points().stream.is_some(), "there is a stream, or a deviation says that there is none");
+    ensure!(
+        world.stand_in().points().stream.is_some(),
+        "there is a stream, or a deviation says that there is none"
+    );
     for round in 1..=3 {
         // Whatever is told next finds it closed.
         let rule = Rule { on: None, times: Some(1), fault: Fault::Kill };
         world.desk().faults().set(vec![rule]);
         let words = format!("told into round {round}");
         world.desk().says(&chat, &words).await?;
-        customer.until_within(Duration::from_secs(60), &words, |this| (this.count(&words) > 0).then_some(())).await?;
+        customer
+            .until_within(Duration::from_secs(60), &words, |this| (this.count(&words) > 0).then_some(()))
+            .await?;
         is_struck(&world)?;
         customer.say(&format!("heard round {round}")).await?;
         world.desk().sees(&chat, &format!("heard round {round}")).await?;

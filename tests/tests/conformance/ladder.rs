@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::Fault;
 use serde_json::json;
 
-use interline_tests::office::Kind;
 use crate::world::World;
+use interline_tests::office::Kind;
 
 pub async fn fallback_with_lines_waiting(kind: Kind) -> Result<()> {
     falls_back(kind, kind).await
@@ -27,7 +27,11 @@ pub async fn falls_back(first: Kind, second: Kind) -> Result<()> {
         customer.say(&format!("waiting line {n}")).await?;
     }
     if let Some(chat) = &chat {
-        world.desk().sees(chat, "waiting line 3").await.context("lines reach the first system while they wait")?;
+        world
+            .desk()
+            .sees(chat, "waiting line 3")
+            .await
+            .context("lines reach the first system while they wait")?;
         world.desk().acts(chat, "decline", json!({})).await?;
     }
     let spare = &world.desks[1];
@@ -47,6 +51,13 @@ pub async fn falls_back(first: Kind, second: Kind) -> Result<()> {
     let conversation = world.conversation(&customer).await?;
     let rung = &conversation["transfer"]["rung"];
     ensure!(rung["integration"] == "spare" && conversation["transfers"] == 1, "{conversation}");
-    ensure!(world.desk().heard(chat.as_deref().unwrap_or_default(), "waiting line 4").unwrap_or_default().is_empty(), "the first still hears");
+    ensure!(
+        world
+            .desk()
+            .heard(chat.as_deref().unwrap_or_default(), "waiting line 4")
+            .unwrap_or_default()
+            .is_empty(),
+        "the first still hears"
+    );
     world.close().await
 }

@@ -40,7 +40,6 @@ use interline_connector::simulator::{Deviation, SCENARIOS};
 use interline_tests::office::Kind;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-
 tokio::task_local! {
     /// The server's store is PostgreSQL.
     static ON_POSTGRESQL: bool;
@@ -156,7 +155,10 @@ fn honest(kind: Kind) -> Result<()> {
         (manifest.signals.queued, "queue_position"),
         (manifest.signals.joined, "agent_joins"),
     ] {
-        anyhow::ensure!(can || deviation(kind, name).is_some(), "the manifest denies `{name}`, no deviation says so");
+        anyhow::ensure!(
+            can || deviation(kind, name).is_some(),
+            "the manifest denies `{name}`, no deviation says so"
+        );
     }
     Ok(())
 }

@@ -109,8 +109,9 @@ fn capabilities(kinds: &[Kind]) -> String {
 fn scenarios(kinds: &[Kind]) -> String {
     let numbered = numbered(kinds);
     let cell = |kind: &Kind, scenario: &str| {
-        let found =
-            numbered.iter().find(|(_, known, deviation)| known.id == kind.id && deviation.scenario == scenario);
+        let found = numbered
+            .iter()
+            .find(|(_, known, deviation)| known.id == kind.id && deviation.scenario == scenario);
         found.map_or_else(|| "✓".to_owned(), |(number, ..)| number.to_string())
     };
     let head: Vec<String> = kinds.iter().map(|kind| format!("`{}`", kind.id)).collect();

@@ -4,11 +4,11 @@ use anyhow::{Context, Result, ensure};
 use interline_connector::simulator::{Chat, ChatState, Fault};
 use serde_json::{Value, json};
 
+use crate::customer::Customer;
+use crate::world::{World, set};
 use interline_tests::App;
 use interline_tests::document as app;
-use crate::customer::Customer;
 use interline_tests::office::Kind;
-use crate::world::{World, set};
 
 /// All that the agent can read of a chat, whatever the vendor calls it.
 fn readable(chat: &Chat) -> String {
@@ -35,8 +35,16 @@ pub async fn open_with_context(kind: Kind) -> Result<()> {
     let chat = world.desk().next_chat().await?;
     world.desk().accepts(&chat).await?;
     let wanted = [
-        "Ann", "Example", "ann@example.com", "de", "gold-4711", app::ORDER, queue, app::SKILL,
-        "my suitcase is lost", "/t/",
+        "Ann",
+        "Example",
+        "ann@example.com",
+        "de",
+        "gold-4711",
+        app::ORDER,
+        queue,
+        app::SKILL,
+        "my suitcase is lost",
+        "/t/",
     ];
     let so = |chat: &Chat| {
         let all = readable(chat);
@@ -73,7 +81,10 @@ pub async fn agent_joins(kind: Kind) -> Result<()> {
     let mut customer = world.customer("ann").await?;
     let chat = world.asks(&mut customer).await?;
     world.until_stage(&customer, "waiting").await?;
-    ensure!(!customer.came().iter().any(|came| came.raw["message"]["type"] == "agent_connected"), "too early");
+    ensure!(
+        !customer.came().iter().any(|came| came.raw["message"]["type"] == "agent_connected"),
+        "too early"
+    );
     world.desk().acts(&chat, "accept", json!({ "agent": "Robin Reed" })).await?;
     let joined = customer.sees_event("events/agent_connected").await?;
     let author = &joined["message"]["author"];
@@ -125,8 +136,14 @@ pub async fn second_handover(kind: Kind) -> Result<()> {
     world.desk().sees(&second, "words of the second part").await?;
     world.desk().says(&second, "an answer in the second part").await?;
     customer.sees("an answer in the second part").await?;
-    ensure!(world.desk().heard(&second, "words of the first part")?.is_empty(), "said again to the second agent");
-    ensure!(world.desk().heard(&first, "words of the second part")?.is_empty(), "said to the first agent too");
+    ensure!(
+        world.desk().heard(&second, "words of the first part")?.is_empty(),
+        "said again to the second agent"
+    );
+    ensure!(
+        world.desk().heard(&first, "words of the second part")?.is_empty(),
+        "said to the first agent too"
+    );
     world.desk().ends(&second).await?;
     customer.sees_times(app::BACK, 2).await?;
     ensure!(world.desk().chat(&first)?.state == ChatState::Over, "the first part is open again");

@@ -8,9 +8,9 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::customer::Customer;
-use interline_tests::office::Kind;
 use crate::world::{World, set};
 use crate::{block_on, done, ladder};
+use interline_tests::office::Kind;
 
 /// The tests of the systems that there are: for each kind two of it at once, and the ladder to the next kind.
 pub fn trials() -> Vec<Trial> {
@@ -18,7 +18,8 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for (at, kind) in kinds.iter().copied().enumerate() {
         let next = kinds[(at + 1) % kinds.len()];
-        trials.push(Trial::test(format!("several::two_of_{}", kind.id), move || done(block_on(two_of(kind)))));
+        trials
+            .push(Trial::test(format!("several::two_of_{}", kind.id), move || done(block_on(two_of(kind)))));
         if kind.id != next.id {
             let name = format!("several::{}_falls_back_to_{}", kind.id, next.id);
             trials.push(Trial::test(name, move || done(block_on(ladder::falls_back(kind, next)))));

@@ -5,8 +5,8 @@ use interline_connector::simulator::Chat;
 use interline_tests::web::Frame;
 use serde_json::json;
 
-use interline_tests::office::Kind;
 use crate::world::World;
+use interline_tests::office::Kind;
 
 /// Lines each way.
 const LINES: usize = 100;
@@ -62,7 +62,8 @@ pub async fn typing(kind: Kind) -> Result<()> {
     world.desk().sees(&chat, "typed it").await?;
     world.desk().says(&chat, "read it").await?;
     customer.sees("read it").await?;
-    let typed = |entry: &serde_json::Value| entry["kind"].as_str().is_some_and(|kind| kind.contains("typing"));
+    let typed =
+        |entry: &serde_json::Value| entry["kind"].as_str().is_some_and(|kind| kind.contains("typing"));
     ensure!(!world.timeline(&customer).await?.iter().any(typed), "typing is in the log");
     world.close().await
 }

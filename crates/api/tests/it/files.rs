@@ -57,7 +57,8 @@ async fn sent_path(world: &World, client: &Client, conversation: &str, begins: &
         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
     };
     let found = || {
-        let log: String = world.botkit.desk().log().all().iter().map(|logged| logged.body.to_string()).collect();
+        let log: String =
+            world.botkit.desk().log().all().iter().map(|logged| logged.body.to_string()).collect();
         let mut tokens = log.match_indices(begins).map(|(at, _)| token(&log[at + begins.len()..]));
         // `/f/v/…` begins with `/f/`, too.
         tokens.find(|token| token.len() > 40)

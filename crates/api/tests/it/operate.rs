@@ -220,7 +220,8 @@ async fn transcript_links_are_audited_and_withdrawn() {
 
 /// The token of the link that the BotKit was sent.
 fn transcript_link(world: &World) -> String {
-    let log = world.botkit.desk().log().all().iter().map(|logged| logged.body.to_string()).collect::<String>();
+    let log =
+        world.botkit.desk().log().all().iter().map(|logged| logged.body.to_string()).collect::<String>();
     let (_, after) = log.split_once("/t/").expect("a link in what the BotKit got");
     after.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
 }

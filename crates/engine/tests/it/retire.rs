@@ -441,7 +441,11 @@ fn it_stays_retired_until_it_took_its_close() {
         let (anna, chat) = talking(&node, &shop.desk, "anna").await;
         // The desk cannot be told now.
         let away = Fault::ErrorBefore { status: 503, retry_after: Some(3_600) };
-        shop.desk.desk().faults().set(vec![Rule { on: Some("on_user_message".into()), times: None, fault: away }]);
+        shop.desk.desk().faults().set(vec![Rule {
+            on: Some("on_user_message".into()),
+            times: None,
+            fault: away,
+        }]);
         delete(&node, "desk", with("spare"), Some(LiveTransfers::End)).await.unwrap();
         until("anna is with the bot", async || (node.state(&anna).await.owner == Owner::Bot).then_some(()))
             .await;

@@ -115,10 +115,7 @@ struct Choice {
 }
 
 /// Whoever uses the demo may choose. That is what makes it a demo.
-async fn choose(
-    State((desks, app)): State<(Desks, AppId)>,
-    Form(choice): Form<Choice>,
-) -> impl IntoResponse {
+async fn choose(State((desks, app)): State<(Desks, AppId)>, Form(choice): Form<Choice>) -> impl IntoResponse {
     let Some(desk) = desks.list().iter().find(|desk| desk.name == choice.name) else {
         return StatusCode::NOT_FOUND.into_response();
     };

@@ -190,7 +190,8 @@ struct Login {
 
 fn pages(login: Login) -> Router {
     // The agent pages of the other stand-ins are on ports of their own.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self' http://127.0.0.1:*; base-uri 'none'";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self' http://127.0.0.1:*; base-uri 'none'";
     let headers: [(HeaderName, &str); 2] =
         [(header::CONTENT_SECURITY_POLICY, policy), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Router::new()

@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use crate::crowd::{Tab, customers};
 use crate::phase::{Meter, Phase};
 use crate::relay::{Pace, Turns, users_talk};
-use crate::table::met;
 use crate::seconds;
+use crate::table::met;
 
 /// Live transfers for the throughput, and sessions at once for those that are listened to.
 const LIVE: usize = 1_000;
@@ -63,8 +63,12 @@ pub async fn measure() -> Result<String> {
         )?;
     }
     write!(text, "\nSessions at once, {EACH} lines to each customer\n\n")?;
-    writeln!(text, "| agent system | sessions | handed over in | lines | missed | aim: none |\n|---|--:|--:|--:|--:|---|")?;
-    for kind in Kind::all().into_iter().filter(|kind| kind.connector.manifest().delivery == Delivery::Pinned) {
+    writeln!(
+        text,
+        "| agent system | sessions | handed over in | lines | missed | aim: none |\n|---|--:|--:|--:|--:|---|"
+    )?;
+    for kind in Kind::all().into_iter().filter(|kind| kind.connector.manifest().delivery == Delivery::Pinned)
+    {
         let (took, sent, missed) = sessions_at_once(kind, sessions).await.with_context(|| kind.id)?;
         writeln!(
             text,
@@ -204,8 +208,7 @@ impl Scene {
 
     fn turns(&self, phase: &Arc<Phase>, time: Duration) -> Vec<Turns> {
         let end = tokio::time::Instant::now() + time;
-        let turns =
-            |speaker| Turns::new(self.meter.clone(), phase.clone(), Pace::Saturated, end, speaker);
+        let turns = |speaker| Turns::new(self.meter.clone(), phase.clone(), Pace::Saturated, end, speaker);
         (0..phase.speakers()).map(turns).collect()
     }
 

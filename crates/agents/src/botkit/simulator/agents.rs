@@ -100,7 +100,10 @@ const DEVIATIONS: &[Deviation] = &[
         scenario: "outside_hours",
         reason: "A bot file has no word for it: it fails the hand-over, and the reason is vendor_error.",
     },
-    Deviation { scenario: "queue_timeout", reason: "A BotKit has no queue: it takes a hand-over or fails it." },
+    Deviation {
+        scenario: "queue_timeout",
+        reason: "A BotKit has no queue: it takes a hand-over or fails it.",
+    },
     Deviation {
         scenario: "token_expires",
         reason: "There is no access that could run out: each call is signed by itself.",

@@ -207,8 +207,10 @@ fn shown(id: &str, visitor: String, payload: &Payload) -> Chat {
     let part = |pointer: &str| at(&payload.fields, &format!("/context{pointer}"));
     let text = |pointer: &str| part(pointer).and_then(Value::as_str).map(str::to_owned);
     let identity = text("/session/UserContext/identities/0/val");
-    let names: Vec<String> =
-        ["firstName", "lastName"].iter().filter_map(|name| text(&format!("/session/UserContext/{name}"))).collect();
+    let names: Vec<String> = ["firstName", "lastName"]
+        .iter()
+        .filter_map(|name| text(&format!("/session/UserContext/{name}")))
+        .collect();
     let named = (!names.is_empty()).then(|| names.join(" "));
     let mut context = Vec::new();
     let mut tell = |name: &str, value: Option<String>| {
@@ -221,7 +223,9 @@ fn shown(id: &str, visitor: String, payload: &Payload) -> Chat {
         let value = part(&format!("/session/BotUserSession/{name}"));
         tell(name, value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
     }
-    for (name, value) in part("/session/UserContext/customData").and_then(Value::as_object).into_iter().flatten() {
+    for (name, value) in
+        part("/session/UserContext/customData").and_then(Value::as_object).into_iter().flatten()
+    {
         tell(name, value.as_str().map(str::to_owned));
     }
     Chat {

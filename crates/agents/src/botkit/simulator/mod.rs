@@ -21,8 +21,8 @@ mod sdk;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::routing::get;
 use axum::Router;
+use axum::routing::get;
 use interline_connector::Algorithm;
 use interline_connector::simulator::{Act, ActError, Acts as _, Desk};
 use serde::{Deserialize, Serialize};

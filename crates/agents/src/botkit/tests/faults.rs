@@ -173,7 +173,9 @@ async fn calls_overtake_each_other() {
 
 #[tokio::test]
 async fn tokens_that_prove_nothing_are_401() {
-    for fault in [Fault::Forged, Fault::Unsigned, special(EXPIRED_TOKEN), special(FOREIGN_TOKEN), special(NO_EXP)] {
+    for fault in
+        [Fault::Forged, Fault::Unsigned, special(EXPIRED_TOKEN), special(FOREIGN_TOKEN), special(NO_EXP)]
+    {
         let world = World::new().await;
         let (_, chat) = world.transfer().await;
         let before = world.platform.calls().len();

@@ -320,9 +320,11 @@ async fn the_agent_page_has_what_a_person_needs() {
     let answer = http.post(url("/api/conversations/r-1/say")).json(&json!({ "text": "hi <b>" })).send().await;
     assert_eq!(answer.expect("an answer").status(), 200);
     assert_eq!(state(version).await["lines"][0]["text"], "hi <b>");
-    let answer = http.post(url("/api/conversations/r-1/end")).json(&json!({})).send().await.expect("an answer");
+    let answer =
+        http.post(url("/api/conversations/r-1/end")).json(&json!({})).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
-    let answer = http.post(url("/api/conversations/r-1/end")).json(&json!({})).send().await.expect("an answer");
+    let answer =
+        http.post(url("/api/conversations/r-1/end")).json(&json!({})).send().await.expect("an answer");
     assert_eq!(answer.status(), 409);
     let log: Value = http.get(url("/log")).send().await.expect("a log").json().await.expect("JSON");
     assert!(log.as_array().is_some_and(|log| log.len() == 5), "{log}");
