@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use interline_connector::Item;
+use interline_connector::{Carried, Item};
+use interline_core::conversation::entry::Text;
 
 /// The attributes of one hand-over may take so many bytes, names and values: both modes take about 2 kB.
 const MOST: usize = 2_000;
@@ -16,13 +17,19 @@ pub(super) const SUMMARY: &str = "conversationSummary";
 const NAME: &str = "customerName";
 const EMAIL: &str = "customerEmail";
 
+/// What an operator has set for every hand-over.
+pub(super) struct Routing<'a> {
+    /// What the attribute is called that names the queue.
+    pub queue_attribute: &'a str,
+    /// The queue where the flow's node names none.
+    pub queue: Option<&'a str>,
+    /// Attributes. Custom data of the same name overrides them.
+    pub fixed: &'a BTreeMap<String, String>,
+}
+
 /// The attributes: what routes first, then the link, then custom data as far as there is room, then what is left of the
-/// summary. `fixed` are the operator's own; custom data of the same name overrides them.
-pub(super) fn attributes(
-    item: &Item,
-    queue: Option<(&str, &str)>,
-    fixed: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+/// summary.
+pub(super) fn attributes(item: &Item, routing: &Routing<'_>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut left = MOST;
     let mut add = |name: &str, value: &str| {
@@ -34,15 +41,14 @@ pub(super) fn attributes(
         left
     };
     let profile = &item.conversation.customer.profile;
-    if let Some((name, queue)) = queue {
-        add(name, queue);
-    }
+    let queue = item.participant.queue.as_deref().or(routing.queue);
+    add(routing.queue_attribute, queue.unwrap_or_default());
     add(SKILLS, &item.context.skills.join(","));
     add(LANGUAGE, profile.language.as_deref().unwrap_or_default());
     add(TRANSCRIPT, item.transcript.as_ref().map(|url| url.as_str()).unwrap_or_default());
     add(NAME, &self::name(item));
     add(EMAIL, profile.email.as_deref().unwrap_or_default());
-    for (name, value) in item.context.data.iter().chain(fixed) {
+    for (name, value) in item.context.data.iter().chain(routing.fixed) {
         add(name, value);
     }
     let left = add("", "").saturating_sub(SUMMARY.len());
@@ -73,6 +79,17 @@ pub(super) fn first_words(item: &Item) -> String {
     lines.join("\n")
 }
 
+/// The words of a line: its own, and a line for each file that does not go as one.
+pub(super) fn line<'a>(text: &Text, links: impl Iterator<Item = &'a Carried>) -> String {
+    let parts = std::iter::once(text.text.clone()).chain(links.map(Carried::in_words));
+    parts.filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Now, as the vendor writes times.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
 /// The customer as people call them; their address where no name is known.
 pub(super) fn name(item: &Item) -> String {
     let customer = &item.conversation.customer;
@@ -92,7 +109,8 @@ mod tests {
         let fixed =
             BTreeMap::from([("tier".to_owned(), "low".to_owned()), ("site".to_owned(), "a".to_owned())]);
         item.context.data.insert("tier".into(), "gold".into());
-        let all = attributes(&item, Some(("QueueName", "Billing")), &fixed);
+        let routing = Routing { queue_attribute: "QueueName", queue: Some("Support"), fixed: &fixed };
+        let all = attributes(&item, &routing);
         let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len()).sum();
         assert!((1_900..=MOST).contains(&bytes), "{bytes}");
         assert_eq!(all["QueueName"], "Billing");

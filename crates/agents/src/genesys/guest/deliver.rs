@@ -42,22 +42,19 @@ impl Chat<'_> {
         }
         self.document.begun = true;
         link.save(json!(self.document)).await;
-        let settings = &self.integration.settings;
-        let queue = item.participant.queue.as_deref().or(settings.queue.as_deref());
-        let queue = queue.map(|queue| (settings.queue_attribute.as_str(), queue));
-        let mut attributes = travel::attributes(item, queue, &settings.attributes);
+        let mut attributes = travel::attributes(item, &self.integration.settings.routing());
         fit(&mut attributes, self.session.max_custom_data_bytes);
         let words = travel::first_words(item);
         let parts: Vec<Part<'_>> = words::pieces(&words).into_iter().map(Part::Words).collect();
-        self.send(link, item, &parts, Some(&attributes)).await.map_err(refused)
+        self.send(link, item, &parts, Some(&attributes)).await.map_err(refused)?;
+        self.document.opened = true;
+        Ok(Done { session: Some(json!(self.document)), ..Done::default() })
     }
 
     async fn say(&mut self, link: &mut dyn Link, item: &Item, text: &Text) -> Result<Done, Trouble> {
         let (files, links): (Vec<&Carried>, Vec<&Carried>) =
             item.files.iter().partition(|carried| upload::takes(&self.session, carried));
-        let links = links.into_iter().map(Carried::in_words);
-        let lines = std::iter::once(text.text.clone()).chain(links).filter(|part| !part.trim().is_empty());
-        let words = lines.collect::<Vec<_>>().join("\n");
+        let words = travel::line(text, links.into_iter());
         let pieces = words::pieces(&words).into_iter().map(Part::Words);
         let parts: Vec<Part<'_>> = pieces.chain(files.into_iter().map(Part::File)).collect();
         self.send(link, item, &parts, None).await
@@ -131,7 +128,7 @@ impl Chat<'_> {
             events: Vec::new(),
             channel,
         };
-        let request = Request::OnMessage { time: super::now(), message };
+        let request = Request::OnMessage { time: travel::now(), message };
         line.ask(&request, |frame| frame.class == "StructuredMessage").await.map(drop)
     }
 
@@ -153,7 +150,7 @@ impl Chat<'_> {
         if let Some(line) = self.line.as_mut() {
             let events = vec![Event::Presence { presence: Presence::Clear }];
             let message = Message { kind: Kind::Event, events, ..Message::default() };
-            let request = Request::OnMessage { time: super::now(), message };
+            let request = Request::OnMessage { time: travel::now(), message };
             let tracing_id = line.send(&request).await?;
             let cleared = line.until(|frame| frame.class == "SessionClearedEvent", Some(&tracing_id)).await;
             match cleared {

@@ -123,11 +123,6 @@ struct Integration {
     http: Http,
 }
 
-/// Now, as the vendor writes times.
-fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
 #[async_trait]
 impl AgentSystem for Integration {
     fn manifest(&self) -> &Manifest {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::Integration;
 use super::line::{Line, Trouble};
 use super::wire::{Event, Frame, Kind, Message, On, Request, Session, Structured};
-use crate::genesys::words;
+use crate::genesys::{travel, words};
 
 /// The vendor's own client tells typing so often at most.
 const TYPING: Duration = Duration::from_secs(5);
@@ -39,6 +39,8 @@ pub(super) struct Document {
     pub token: String,
     /// The vendor was told something: a chat may exist.
     pub begun: bool,
+    /// The vendor took the hand-over.
+    pub opened: bool,
     /// Who is known to talk; empty: somebody without a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -142,10 +144,10 @@ impl Chat<'_> {
         (self.line, self.session, self.heard_at) = (Some(line), session, Instant::now());
         if self.session.new_session {
             // It knows nothing of the token: what is told now is told to a new chat.
-            return match self.document.agent {
-                Some(_) => self.lost(link, "the session is forgotten".to_owned()).await,
-                None => Ok(()),
-            };
+            if self.document.opened {
+                self.lost(link, "the session is forgotten".to_owned()).await?;
+            }
+            return Ok(());
         }
         self.catch_up(link).await?;
         if self.session.read_only {
@@ -197,7 +199,7 @@ impl Chat<'_> {
         self.typed_at = Some(Instant::now());
         let events = vec![Event::Typing { typing: On::On }];
         let message = Message { kind: Kind::Event, events, ..Message::default() };
-        let request = Request::OnMessage { time: super::now(), message };
+        let request = Request::OnMessage { time: travel::now(), message };
         match line.send(&request).await {
             Ok(tracing_id) => self.typing_frame = Some(tracing_id),
             Err(Trouble::Lost(why)) => return Err(why),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::genesys::region::Hosts;
+use crate::genesys::travel::Routing;
 
 /// Web Messaging of Genesys Cloud, as a guest.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -79,6 +80,11 @@ impl Settings {
             return Err("queue_attribute: give the name of the attribute that your flow reads, for instance QueueName".into());
         }
         Ok(())
+    }
+
+    pub(super) fn routing(&self) -> Routing<'_> {
+        let Self { queue_attribute, queue, attributes, .. } = self;
+        Routing { queue_attribute, queue: queue.as_deref(), fixed: attributes }
     }
 
     pub(super) fn hosts(&self) -> Result<Hosts, String> {

@@ -20,7 +20,7 @@ impl Chat<'_> {
         match (&item.entry.body, item.entry.to) {
             (Body::Open, Role::Agent) => self.open(link, item).await.map_err(refused),
             (Body::Text(text), Role::Agent) => {
-                let words = outbound::line(text, &item.files);
+                let words = travel::line(text, item.files.iter().filter(|carried| !carried.fits));
                 self.send(link, item, &outbound::parts(&words, &item.files), None).await
             }
             (Body::Close { outcome, .. }, _) => self.close(link, item, outcome).await,
@@ -32,7 +32,7 @@ impl Chat<'_> {
         self.document.address = address::of(&item.conversation.id, item.participant.no);
         // What comes back may be quicker than the answer.
         self.take_seat();
-        let attributes = outbound::attributes(self.integration, item);
+        let attributes = travel::attributes(item, &self.integration.settings.routing());
         let (words, name) = (travel::first_words(item), travel::name(item));
         let opening = Opening { attributes: &attributes, item, name: &name };
         let done = self.send(link, item, &outbound::parts(&words, &[]), Some(&opening)).await?;

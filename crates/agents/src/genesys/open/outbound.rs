@@ -3,7 +3,6 @@
 use interline_connector::files::Carried;
 use interline_connector::http::Request;
 use interline_connector::{Failure, Item, formats};
-use interline_core::conversation::entry::Text;
 
 use super::wire::{
     Accepted, Attachment, Channel, ChannelMetadata, Content, Event, EventType, From, IdType, Message,
@@ -27,22 +26,10 @@ pub(super) struct Opening<'a> {
     pub name: &'a str,
 }
 
-/// The words of a line: its own, and a line for each file that does not go as one.
-pub(super) fn line(text: &Text, files: &[Carried]) -> String {
-    let links = files.iter().filter(|carried| !carried.fits).map(Carried::in_words);
-    let parts = std::iter::once(text.text.clone()).chain(links).filter(|part| !part.trim().is_empty());
-    parts.collect::<Vec<_>>().join("\n")
-}
-
 /// The messages of a line.
 pub(super) fn parts<'a>(words: &'a str, files: &'a [Carried]) -> Vec<Part<'a>> {
     let words = words::pieces(words).into_iter().map(Part::Words);
     words.chain(files.iter().filter(|carried| carried.fits).map(Part::File)).collect()
-}
-
-/// Now, as the vendor writes times.
-pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 impl Integration {
@@ -70,7 +57,7 @@ impl Integration {
         let attributes =
             opening.map(|opening| opening.attributes).filter(|attributes| !attributes.is_empty());
         let metadata = attributes.map(|custom_attributes| ChannelMetadata { custom_attributes });
-        let channel = Channel { message_id: Some(id), from, time: now(), metadata };
+        let channel = Channel { message_id: Some(id), from, time: travel::now(), metadata };
         let message = match part {
             Part::Words(text) => Message { channel, text: Some(text), content: Vec::new() },
             Part::File(carried) => Message { channel, text: None, content: vec![content(carried)] },
@@ -90,7 +77,7 @@ impl Integration {
     /// The customer types: told if there is room.
     pub(super) async fn tell_typing(&self, address: &str) {
         let from = From { id: address, ..From::default() };
-        let channel = Channel { message_id: None, from, time: now(), metadata: None };
+        let channel = Channel { message_id: None, from, time: travel::now(), metadata: None };
         let event = Event { channel, events: [EventType::Typing] };
         self.tell("event", &event).await;
     }
@@ -100,7 +87,7 @@ impl Integration {
         let to = From { id: address, ..From::default() };
         let receipt = Receipt {
             id: remote_id,
-            channel: ReceiptChannel { to, time: now() },
+            channel: ReceiptChannel { to, time: travel::now() },
             status: "Delivered",
             is_final_receipt: true,
             direction: "Outbound",
@@ -148,15 +135,4 @@ fn content(carried: &Carried) -> Content<'_> {
             sha256: &file.sha256,
         },
     }
-}
-
-/// The attributes of a hand-over.
-pub(super) fn attributes(
-    integration: &Integration,
-    item: &Item,
-) -> std::collections::BTreeMap<String, String> {
-    let settings = &integration.settings;
-    let queue = item.participant.queue.as_deref().or(settings.queue.as_deref());
-    let queue = queue.map(|queue| (settings.queue_attribute.as_str(), queue));
-    travel::attributes(item, queue, &settings.attributes)
 }

@@ -86,7 +86,7 @@ impl Seats {
         let mut heard = None;
         all.get(address)?.send_if_modified(|told| {
             let (conversation, look) = (told.conversation.take(), std::mem::take(&mut told.look));
-            let (typing_until, agent) = (told.typing_until, told.agent.clone());
+            let (typing_until, agent) = (told.typing_until.take(), told.agent.clone());
             heard = Some(Told { conversation, look, typing_until, agent });
             false
         });

@@ -72,6 +72,8 @@ pub(super) struct Chat<'a> {
     /// The queue that it was last seen in, and whether what happens there is told.
     queue: Option<String>,
     covered: bool,
+    /// The vendor knows the conversation: one that is new may not be found at once.
+    found: bool,
     pub look_at: Instant,
     pause: Duration,
     typing_until: Option<Instant>,
@@ -100,6 +102,7 @@ impl<'a> Chat<'a> {
             queues: integration.seats.queues.subscribe(),
             queue: None,
             covered: false,
+            found: false,
             look_at: Instant::now(),
             pause: Duration::from_millis(integration.settings.poll_ms),
             typing_until: None,
@@ -194,7 +197,7 @@ impl<'a> Chat<'a> {
         self.pause = (self.pause * 2).min(slowest);
         match found {
             Ok(conversation) => self.stands(link, &conversation).await,
-            Err(Failure::Gone(cause)) => {
+            Err(Failure::Gone(cause)) if self.found => {
                 let lost = AgentEvent::Failed(Typed { reason: Reason::AgentLost, code: Some(cause.code) });
                 self.is_over(link, lost).await;
             }
@@ -205,7 +208,7 @@ impl<'a> Chat<'a> {
     /// A notification or a trigger told something.
     async fn hear(&mut self, link: &mut dyn Link) {
         let Some(told) = self.integration.seats.heard(&self.document.address) else { return };
-        self.typing_until = told.typing_until;
+        self.typing_until = told.typing_until.or(self.typing_until);
         if told.look {
             self.look_at = Instant::now();
         }
@@ -227,6 +230,7 @@ impl<'a> Chat<'a> {
     }
 
     async fn stands(&mut self, link: &mut dyn Link, conversation: &Conversation) {
+        self.found = true;
         let queue = conversation.participants.iter().rev().find_map(|party| party.queue.as_ref()?.id.clone());
         if queue.is_some() && queue != self.queue {
             self.integration.seats.want(queue.as_deref().unwrap_or_default());

@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::genesys::region::Hosts;
+use crate::genesys::travel::Routing;
 
 /// Open Messaging of Genesys Cloud.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -119,6 +120,11 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn routing(&self) -> Routing<'_> {
+        let Self { queue_attribute, queue, attributes, .. } = self;
+        Routing { queue_attribute, queue: queue.as_deref(), fixed: attributes }
     }
 
     pub(super) fn hosts(&self) -> Result<Hosts, String> {

@@ -159,16 +159,7 @@ async fn what_is_told_twice_late_or_by_somebody_else() {
         sim.act(&id, Act::say("late")).await.expect("sent");
         sim.act(&id, Act::say("in time")).await.expect("said");
         chat.notes.said("late").await;
-        let said: Vec<String> = chat
-            .notes
-            .lock()
-            .heard
-            .iter()
-            .filter_map(|event| match event {
-                AgentEvent::Said { text, .. } => Some(text.text.clone()),
-                _ => None,
-            })
-            .collect();
+        let said = chat.notes.all_said();
         assert_eq!(said, ["twice", "in time", "late"]);
     }
 }

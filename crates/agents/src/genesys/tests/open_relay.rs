@@ -86,16 +86,7 @@ async fn lines_go_both_ways_in_order_also_while_queued() {
     assert_eq!(words, expected);
     // The webhook knows no agent's name; who joined does.
     assert_eq!(chat.notes.said("agent 19").await.as_deref(), Some("Kim"));
-    let said: Vec<String> = chat
-        .notes
-        .lock()
-        .heard
-        .iter()
-        .filter_map(|event| match event {
-            AgentEvent::Said { text, .. } => Some(text.text.clone()),
-            _ => None,
-        })
-        .collect();
+    let said = chat.notes.all_said();
     assert_eq!(said, (0..20).map(|n| format!("agent {n}")).collect::<Vec<_>>());
 }
 

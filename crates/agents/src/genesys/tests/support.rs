@@ -120,6 +120,15 @@ impl Notes {
         self.until(&format!("`{text}` was said"), so).await
     }
 
+    /// All that was said, in order.
+    pub fn all_said(&self) -> Vec<String> {
+        let said = |event: &AgentEvent| match event {
+            AgentEvent::Said { text, .. } => Some(text.text.clone()),
+            _ => None,
+        };
+        self.lock().heard.iter().filter_map(said).collect()
+    }
+
     pub async fn ended(&self) -> AgentEvent {
         let so = |known: &Known| {
             known
