@@ -126,7 +126,7 @@ fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
     for (name, settings) in desks.settings() {
         app["agents"][name] = settings;
     }
-    Ok(Document::from_json(app).map_err(|invalid| anyhow::anyhow!("{invalid}"))?)
+    Document::from_json(app).map_err(|invalid| anyhow::anyhow!("{invalid}"))
 }
 
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]

@@ -19,8 +19,10 @@ pub(super) struct Chat {
 #[derive(Default)]
 struct About {
     joined: bool,
-    /// What was said while nobody listened was asked for.
+    /// What was said while nobody listened was asked for, and heard.
     caught_up: bool,
+    /// So many calls were left to the asking until then.
+    left: u64,
     agent: Option<String>,
 }
 
@@ -43,13 +45,22 @@ impl Chat {
         self.about().joined
     }
 
-    /// Whether a call may be heard at once: before, older words would come behind it.
-    pub fn is_caught_up(&self) -> bool {
-        self.about().caught_up
+    /// Whether a call is left to the asking: until all older words were heard, its own would come before them.
+    pub fn leaves(&self) -> bool {
+        let mut about = self.about();
+        about.left += u64::from(!about.caught_up);
+        !about.caught_up
     }
 
-    pub fn caught_up(&self) {
-        self.about().caught_up = true;
+    /// How many calls were left so far.
+    pub fn left(&self) -> u64 {
+        self.about().left
+    }
+
+    /// All words of before were heard, if no call was left since there were `left` of them. From now on calls are heard at once.
+    pub fn catches_up(&self, left: u64) {
+        let mut about = self.about();
+        about.caught_up |= about.left == left;
     }
 
     fn about(&self) -> MutexGuard<'_, About> {

@@ -31,7 +31,7 @@ impl Integration {
         };
         chat.news.notify_one();
         // Just taken up again, it asks for all that was said, this among it.
-        let words = self.words_of_agent(row).filter(|_| chat.is_caught_up());
+        let words = self.words_of_agent(row).filter(|_| !chat.leaves());
         let Some(words) = words else { return Vec::new() };
         let event = |external_id: Option<String>, event| Heard::Event {
             conversation: chat.conversation.clone(),

@@ -117,7 +117,7 @@ impl Integration {
         // Its state was just told.
         known.next_look = Instant::now() + self.pause();
         known.position = entry.position;
-        known.entered.chat.caught_up();
+        known.entered.chat.catches_up(0);
         let queued = AgentEvent::Queued { position: entry.position };
         let session = serde_json::to_value(document).ok();
         link.done(seq, Ok(Done { session, events: vec![queued], ..Done::default() })).await;
@@ -201,9 +201,8 @@ impl Integration {
 
     /// What a lost call did not tell. A line that was heard before changes nothing.
     async fn catch_up(&self, link: &mut dyn Link, running: &mut Running<'_>, group: &str) {
-        let rows = self.lines_of(group).await;
-        running.entered.chat.caught_up();
-        let rows = match rows {
+        let left = running.entered.chat.left();
+        let rows = match self.lines_of(group).await {
             Ok(rows) => rows,
             Err(failure) => {
                 tracing::debug!(
@@ -229,6 +228,8 @@ impl Integration {
             }
             link.heard(Some(id), AgentEvent::Said { text: Text::plain(words), name: chat.agent() }).await;
         }
+        // Calls that came meanwhile are asked for once more; each asked for a look.
+        running.entered.chat.catches_up(left);
     }
 
     async fn state_of(&self, group: &str) -> Result<Option<QueueEntry>, Failure> {
