@@ -5,6 +5,9 @@
 //! that needs a script will make `run` answer "need this script's result first", and `step` will hand that on to the
 //! engine, which steps again from the same state with the result in the input.
 
+pub mod interpolate;
+pub mod script;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
