@@ -87,8 +87,19 @@ fn line(stack: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
+/// As a thrown null is shown.
+const NULL: &str = "null";
+
+/// Whether null was thrown: what QuickJS does too, when no memory is left for an error.
+pub(crate) fn is_null(fault: &Fault) -> bool {
+    fault.why == Why::Threw && fault.message == format!("threw {NULL}")
+}
+
 /// A thrown value that is no error.
 fn shown(value: &Value<'_>) -> String {
+    if value.is_null() {
+        return NULL.into();
+    }
     let text = value.as_string().and_then(|text| text.to_string().ok());
     text.or_else(|| value.as_number().map(|number| number.to_string())).unwrap_or_else(|| "something".into())
 }

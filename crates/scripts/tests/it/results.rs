@@ -69,7 +69,7 @@ fn what_is_thrown_need_not_be_an_error() {
     let cases = [
         ("throw 'plain words'", "threw plain words"),
         ("throw 42", "threw 42"),
-        ("throw null", "threw something"),
+        ("throw null", "threw null"),
         ("throw { a: 1 }", "threw something"),
         ("throw '\\ud83d'", "threw something"),
         ("Promise.reject('words')", "threw words"),
