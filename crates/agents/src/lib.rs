@@ -15,6 +15,7 @@
 
 pub mod botkit;
 pub mod genesys;
+pub mod ivr;
 pub mod salesforce;
 pub mod servicenow;
 
@@ -24,6 +25,7 @@ use interline_connector::agent::Connector;
 pub fn all() -> &'static [&'static dyn Connector] {
     &[
         &botkit::BotKit,
+        &ivr::Ivr,
         &salesforce::Salesforce,
         &genesys::GenesysOpen,
         &genesys::GenesysGuest,

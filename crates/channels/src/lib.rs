@@ -12,8 +12,17 @@
 //! | folder | channel |
 //! |---|---|
 //! | `web/` | the vendor's browser and mobile chat client, unmodified |
+//! | `ivr/` | an IVR of somebody else: VoiceXML 2.1, or JSON |
+//! | `webhook/` | any other program that posts what customers say |
+//!
+//! `turns.rs` is for those that answer requests, `signed.rs` for those whose requests other systems sign.
 
+pub mod ivr;
+mod signed;
+mod times;
+mod turns;
 pub mod web;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -37,13 +46,29 @@ pub struct Channel {
 }
 
 /// All channels.
-pub const CHANNELS: &[Channel] = &[Channel {
-    id: web::ID,
-    title: "Web and mobile client",
-    settings: web::schema,
-    check: web::check,
-    router: web::router,
-}];
+pub const CHANNELS: &[Channel] = &[
+    Channel {
+        id: web::ID,
+        title: "Web and mobile client",
+        settings: web::schema,
+        check: web::check,
+        router: web::router,
+    },
+    Channel {
+        id: ivr::ID,
+        title: "IVR (VoiceXML or JSON)",
+        settings: ivr::schema,
+        check: ivr::check,
+        router: ivr::router,
+    },
+    Channel {
+        id: webhook::ID,
+        title: "Webhook",
+        settings: webhook::schema,
+        check: webhook::check,
+        router: webhook::router,
+    },
+];
 
 /// The channel with this id.
 pub fn find(id: &str) -> Option<&'static Channel> {

@@ -7,6 +7,8 @@
 //!   the next ports      the other vendors' stand-ins, each with the paths of its real host
 //! ```
 
+mod examples;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +83,8 @@ pub async fn run(flags: Flags) -> Result<()> {
         "BOTKIT_URL" => Some(base.clone()),
         _ => None,
     })?;
+    let mut document = file.document;
+    examples::add(&mut document, &base)?;
     let credential = Credential {
         client_id: CLIENT_ID.to_owned(),
         client_secret: secret.clone().into(),
@@ -88,7 +92,7 @@ pub async fn run(flags: Flags) -> Result<()> {
     };
     let tenant = Tenant { app: bot_id.as_str().into(), credential: credential.clone() };
     let desks = desks::open(&node, &tenant, flags.port).await?;
-    node.apply(with_agents(file.document, &desks)?).await?;
+    node.apply(with_agents(document, &desks)?).await?;
     let botkit = botkit(&bot_id, &secret);
     let more = |routes: Router| {
         let pages = pages(Login { credential, bot_id: bot_id.clone() });
@@ -97,6 +101,7 @@ pub async fn run(flags: Flags) -> Result<()> {
             .merge(desks.routes(tenant.app.clone()))
             .merge(botkit.router())
             .merge(interline_channels::web::demo_page())
+            .merge(examples::router())
     };
     let told = desks.clone();
     node.run(more, |engine| {
@@ -141,6 +146,7 @@ fn announce(base: &str, bot_id: &str, secret: &str, key: &str, desks: &desks::De
         println!("  {:<22} {}", desk.title, desk.page);
     }
     println!();
+    println!("In the chat, these words lead into example flows: {}\n", examples::words());
     println!("The key of the API and of the status page (admin): {key}\n");
     let facts = json!({
         "base": base,
