@@ -8,6 +8,7 @@ use interline_connector::channel::{
     ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
 };
 use interline_connector::{FileRefused, Files};
+use interline_core::conversation::connection::Connection;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::Stage;
@@ -124,7 +125,7 @@ impl Host for Engine {
         let row =
             store.customer(app.as_str(), channel.as_str(), address, now, "{}").await.map_err(Lost::from)?;
         let (id, channel, address) = (CustomerId::new(row.id), channel.clone(), address.to_owned());
-        Ok(Customer { id, channel, address, profile: Profile::default() })
+        Ok(Customer { id, channel, address, profile: Profile::default(), connection: Connection::default() })
     }
 
     async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable> {
@@ -201,6 +202,7 @@ impl Inner {
         let mut open = person.open.lock().await;
         let input = match said.what {
             What::Connected => Input::Connected,
+            What::NoInput => Input::NoInput,
             What::Text(text) => Input::CustomerSaid(text),
             What::Ends(scope) => Input::CustomerEnds(scope),
         };

@@ -254,6 +254,7 @@ impl Inner {
             channel: IntegrationName::from(""),
             address: String::new(),
             profile: Profile::default(),
+            connection: Default::default(),
         };
         let page = self.page(app, &customer, query.skip, None, query.limit, MOST).await?;
         let lines = page.lines.into_iter().map(|line| (line.conversation, line.entry)).collect();
