@@ -11,6 +11,7 @@
 //! | `files.rs` | files: made up, hashed, sent and fetched by a customer |
 //! | `operator.rs` | the operator's program: the API, with a key |
 //! | `shelf.rs` | files at a BotKit |
+//! | `sipp.rs` | callers and agents on the telephone |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
 //! | `postgres.rs` | a database of its own for a test |
 //! | `checker.rs` | the judge: what each side said against what each side saw |
@@ -30,6 +31,7 @@ pub mod postgres;
 pub mod scratch;
 pub mod server;
 pub mod shelf;
+pub mod sipp;
 pub mod web;
 
 /// The one app of a test: its bot id, and the client id and secret that sign logins and BotKit calls.

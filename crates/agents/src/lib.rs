@@ -14,12 +14,13 @@
 //! To add one: a folder, `pub mod` below, and one word in [`all`].
 
 pub mod botkit;
+pub mod voice;
 
 use interline_connector::agent::Connector;
 
 /// Every agent system there is. The only list of them.
 pub fn all() -> &'static [&'static dyn Connector] {
-    &[&botkit::BotKit]
+    &[&botkit::BotKit, &voice::Voice]
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod hints;
 mod host;
 mod ingress;
 mod keys;
+mod lines;
 mod listeners;
 mod live;
 mod marks;

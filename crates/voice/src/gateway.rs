@@ -24,6 +24,7 @@ use crate::sip::digest::{Challenger, Proof};
 use crate::sip::edge::{Desk, Edge, Invited, Listen};
 use crate::sip::ladder::{Ladder, Party};
 use crate::sip::leg::{Leg, Parts};
+use crate::sip::timer::{Asked, SHORTEST};
 use crate::trunk::{Digits, Trunk};
 
 /// What callers that have to prove who they are see as realm.
@@ -216,6 +217,10 @@ impl Switch {
         if let Some(headers) = self.challenge(&trunk, invited.request()) {
             return Err((invited, 401, headers));
         }
+        let asked = Asked::of(invited.request().headers.iter());
+        if asked.is_too_short() {
+            return Err((invited, 422, vec![Header::MinSE(SHORTEST.to_string().into())]));
+        }
         // RFC 3261 §8.2.2.2: the same request by another way.
         if invited.edge().ladders.knows(&began.call_id) {
             return Err((invited, 482, Vec::new()));
@@ -241,7 +246,7 @@ impl Switch {
             return Ok(());
         };
         let (account, info_digits) = (trunk.account.clone(), trunk.digits == Digits::Info);
-        let leg = Leg::new(Parts { edge: edge.clone(), call_id, dialog, states, session, account, info_digits, up: false });
+        let leg = Leg::new(Parts { edge: edge.clone(), call_id, dialog, states, session, account, info_digits, up: false, timer: asked.as_called() });
         let call = Arc::new(Call::new(leg, edge, self.gateway.media.clone(), trunk, ladder, began, body));
         tokio::spawn(attend(call, reception, room));
         Ok(())

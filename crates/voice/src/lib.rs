@@ -14,13 +14,18 @@
 //! | `trunk`, `target` | who may call us, whom we may call |
 //! | `call` | a living call |
 //! | `transfer` | INVITE, REFER, BYE, and what their failures mean |
-//! | `gateway` | all of it, once per process |
+//! | `gateway`, `live` | all of it, once per process |
+//! | `channel` | callers, as customers of an app |
+//! | `agent` | transfers, as an agent system |
 //!
 //! RTP, codecs, prompts and SDP are `interline-media`'s.
 
+pub mod agent;
 pub mod call;
+pub mod channel;
 pub mod gate;
 pub mod gateway;
+pub mod live;
 pub mod sip;
 pub mod target;
 pub mod transfer;

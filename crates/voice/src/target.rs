@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use interline_connector::guard::is_public;
+use interline_connector::guard::{Guard, is_public};
 use rsipstack::sip::{Auth, Host, HostWithPort, Param, Scheme, Transport, Uri};
 use rsipstack::transport::SipAddr;
 
@@ -86,6 +86,12 @@ fn fits(pattern: &str, text: &str) -> bool {
         (None, Some(tail)) => text.ends_with(tail),
         (None, None) => pattern == text,
     }
+}
+
+/// Whether the operator named this host and port, in the file of an app or on the command line.
+pub fn is_trusted(uri: &Uri, guard: &Guard) -> bool {
+    let port = uri.host_with_port.port.map_or(5060, |port| port.value());
+    format!("http://{}:{port}/", uri.host_with_port.host).parse().is_ok_and(|url| guard.is_allowed(&url))
 }
 
 /// Where a URI is, by address. `trusted`: private addresses are as good as others, because the operator named the host.

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use interline_connector::Secret;
 use interline_media as media;
-use rsipstack::sip::{HostWithPort, Transport, Uri};
+use rsipstack::sip::{HostWithPort, Transport};
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::sip::digest::Account;
 use crate::sip::text::{Fields, UuiPlace};
-use crate::target::{Allowed, Refused, read};
+use crate::target::Allowed;
 
 /// How digits come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -110,16 +110,6 @@ impl Trunk {
         self.sources.iter().any(|network| network.holds(ip))
     }
 
-    /// A target, read and allowed. `peer`: where numbers go if the trunk has no home.
-    ///
-    /// # Errors
-    /// It may not be called.
-    pub fn target(&self, text: &str, peer: Option<&HostWithPort>) -> Result<Uri, Refused> {
-        let home = self.home.as_ref().or(peer);
-        let uri = read(text, home)?;
-        if self.allowed.allows(&uri, home) { Ok(uri) } else { Err(Refused::NotAllowed) }
-    }
-
     /// What a leg of this trunk asks of its media.
     pub fn media(&self, local: Option<IpAddr>) -> media::Options {
         media::Options {
@@ -141,8 +131,8 @@ impl Trunk {
 }
 
 /// An account from two settings.
-pub fn account(username: Option<String>, password: Option<SecretString>) -> Option<Account> {
-    Some(Account { username: username?, password: password? })
+pub fn account(username: Option<String>, password: Option<Secret>) -> Option<Account> {
+    Some(Account { username: username?, password: password?.to_secrecy() })
 }
 
 /// The flow, or the name, that a dialled number leads to: the pattern with the most matching digits wins (`7896*`).

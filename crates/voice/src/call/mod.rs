@@ -1,12 +1,13 @@
 //! A living call: the caller's leg, and what was known when it came in.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interline_media::Media;
 use rsipstack::sip::{Header, HostWithPort, Request, Transport, Uri};
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::sip::edge::Edge;
 use crate::sip::ladder::Ladder;
@@ -31,6 +32,8 @@ pub struct Call {
     records: Mutex<Vec<Record>>,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
+    /// Held while what a transfer does is told.
+    telling: tokio::sync::Mutex<()>,
     /// What is to be heard before a transfer has been heard.
     pub(crate) spoken: Spoken,
 }
@@ -155,6 +158,7 @@ impl Call {
             body,
             records: Mutex::default(),
             in_transfer: tokio::sync::Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),
         }
     }
@@ -190,17 +194,23 @@ impl Call {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until what a transfer did was told, and holds up whoever waits for that.
+    pub async fn told_first(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.telling.lock().await
+    }
+
     /// What is being said to the caller, so that a transfer that takes the call away can wait for the end of it.
     pub fn spoken(&self) -> &Spoken {
         &self.spoken
     }
 }
 
-/// Counts what is being said.
+/// What is being said, and up to where the log was read for it.
 #[derive(Default)]
 pub struct Spoken {
     playing: Mutex<usize>,
     quiet: Notify,
+    read: watch::Sender<u64>,
 }
 
 impl Spoken {
@@ -212,6 +222,18 @@ impl Spoken {
 
     fn count(&self) -> MutexGuard<'_, usize> {
         self.playing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything up to here is being said, or was.
+    pub fn reached(&self, seq: u64) {
+        self.read.send_replace(seq);
+    }
+
+    /// Resolves when everything up to here is being said, or was; or after a while.
+    pub async fn read_up_to(&self, seq: u64) {
+        let mut read = self.read.subscribe();
+        let reached = read.wait_for(|read| *read >= seq);
+        let _ = tokio::time::timeout(Duration::from_secs(2), reached).await;
     }
 
     /// Resolves when nothing is being said.

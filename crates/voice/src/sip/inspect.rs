@@ -1,5 +1,6 @@
-//! What is looked at on the way in and out of the stack: the ladder, and two repairs.
+//! What is looked at on the way in and out of the stack: the ladder, and some repairs.
 //!
+//! - A CANCEL says why (RFC 3326).
 //! - A request without a tag got one at the gate; answers go out without it.
 //! - The stack ends a dialog when a request within it is challenged and it cannot answer. So a challenge to anything but an
 //!   INVITE reaches it under a code of our own, and [`super::leg`] answers it.
@@ -14,6 +15,7 @@ use rsipstack::transaction::endpoint::{MessageInspector, TransportEventInspector
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
 
 use super::ladder::Ladders;
+use super::text::reason;
 use crate::gate::{Door, NO_TAG, Passed, pass};
 
 /// 401 and 407, and what stands for each on the way to the stack.
@@ -47,6 +49,12 @@ impl Inspector {
 impl MessageInspector for Inspector {
     fn before_send(&self, mut message: SipMessage, _to: Option<&SipAddr>) -> SipMessage {
         self.draw(&message, false);
+        if let SipMessage::Request(request) = &mut message
+            && request.method == Method::Cancel
+        {
+            // RFC 3326: it is nobody else who answered.
+            request.headers.unique_push(reason("SIP", 487, "cancelled"));
+        }
         if let SipMessage::Response(response) = &mut message {
             let added = format!(";tag={NO_TAG}");
             for header in response.headers.iter_mut() {

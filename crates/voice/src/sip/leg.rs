@@ -11,12 +11,14 @@ use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReas
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 use super::digest::{self, Account};
 use super::edge::{Edge, abilities};
 use super::frag::News;
 use super::inspect::CHALLENGED;
 use super::text::reason;
+use super::timer::{Asked, Timer};
 use crate::gate::check::is_sdp;
 
 /// Where a leg stands.
@@ -68,6 +70,8 @@ struct Inner {
     asking: AtomicBool,
     /// Digits come by INFO alone.
     info_digits: bool,
+    /// Whether the other side is still there: what was agreed, and when it was last confirmed.
+    timer: Mutex<Option<(Timer, Instant)>>,
     listeners: Mutex<Listeners>,
 }
 
@@ -98,12 +102,14 @@ pub struct Parts {
     pub info_digits: bool,
     /// It is up already.
     pub up: bool,
+    /// What was agreed about liveness.
+    pub timer: Option<Timer>,
 }
 
 impl Leg {
     /// Takes care of a dialog from now on, until it is gone.
     pub fn new(parts: Parts) -> Self {
-        let Parts { edge, call_id, dialog, states, session, account, info_digits, up } = parts;
+        let Parts { edge, call_id, dialog, states, session, account, info_digits, up, timer } = parts;
         let (stage, _) = watch::channel(if up { Stage::Up } else { Stage::Early });
         let events = session.events();
         let leg = Self(Arc::new(Inner {
@@ -116,6 +122,7 @@ impl Leg {
             offered: AtomicBool::new(false),
             asking: AtomicBool::new(false),
             info_digits,
+            timer: Mutex::new(timer.map(|timer| (timer, Instant::now()))),
             listeners: Mutex::default(),
         }));
         let served = leg.clone();
@@ -216,6 +223,7 @@ impl Leg {
     pub fn accept(&self, body: String, offered: bool, mut headers: Vec<Header>) {
         self.0.offered.store(offered, Ordering::Relaxed);
         headers.extend(abilities());
+        headers.extend(self.timer().map(|(timer, _)| timer.answer()).unwrap_or_default());
         headers.push(sdp());
         let _ = self.0.dialog.accept(Some(headers), Some(body.into_bytes()));
     }
@@ -334,8 +342,57 @@ impl Leg {
                     Event::Held(_) | Event::FirstPacket | Event::Misheard => {}
                 },
                 gone = self.gone() => return gone,
+                () = self.due() => if let Some(gone) = self.is_due().await {
+                    return gone;
+                },
             }
         }
+    }
+
+    // ── liveness ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn timer(&self) -> Option<(Timer, Instant)> {
+        *self.0.timer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The other side was heard of.
+    fn refreshed(&self) {
+        if let Some((_, since)) = self.0.timer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            *since = Instant::now();
+        }
+    }
+
+    async fn due(&self) {
+        match self.timer() {
+            Some((timer, since)) => sleep_until(since + timer.due()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A refresh of ours is due, or one of the other side did not come.
+    async fn is_due(&self) -> Option<Gone> {
+        let (timer, _) = self.timer()?;
+        if !timer.ours {
+            self.request(Method::Bye, vec![reason("SIP", 408, "session expired")], None).await;
+            return Some(Gone::Lost);
+        }
+        self.refreshed();
+        let leg = self.clone();
+        // Not waited for here: what the other side asks meanwhile has to be answered.
+        tokio::spawn(async move {
+            let answer = leg.request(Method::Update, timer.refresh(), None).await;
+            let code = answer.map_or(408, |answer| answer.status_code.code());
+            let there = match code {
+                200..=299 => true,
+                // It has no UPDATE.
+                405 | 501 => leg.reoffer().await,
+                code => !matches!(code, 408 | 481),
+            };
+            if !there {
+                leg.over(Gone::Lost);
+            }
+        });
+        None
     }
 
     fn why(&self, why: &TerminatedReason) -> Gone {
@@ -401,6 +458,7 @@ impl Leg {
 
     /// A re-INVITE or an UPDATE.
     async fn updated(&self, request: &Request, handle: &TransactionHandle) {
+        self.refreshed();
         if self.0.asking.load(Ordering::Relaxed) {
             let _ = handle.reply(StatusCode::RequestPending).await;
             return;
@@ -420,6 +478,8 @@ impl Leg {
         let _ = match answer {
             Ok(body) => {
                 let mut headers = abilities();
+                let timer = Asked::of(request.headers.iter()).as_called();
+                headers.extend(timer.map(Timer::answer).unwrap_or_default());
                 headers.extend(body.is_some().then(sdp));
                 handle.respond(StatusCode::OK, Some(headers), body.map(String::into_bytes)).await
             }

@@ -8,3 +8,4 @@ pub mod ladder;
 pub mod leg;
 pub mod socket;
 pub mod text;
+pub mod timer;

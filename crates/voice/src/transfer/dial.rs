@@ -3,6 +3,7 @@
 //! ```text
 //!   next target ─► INVITE ─┬─ 2xx ──────────► a leg that is up
 //!       ▲                  ├─ 3xx ──────────► its contacts come next, if the plan follows
+//!       │                  ├─ 422 ──────────► once more, with a longer session interval
 //!       │                  ├─ 488, 415 ─────► once more, with all we can
 //!       └──────────────────┼─ 503 ──────────► the next target
 //!                          └─ else, time-out ► failed
@@ -29,7 +30,8 @@ use crate::sip::edge::{Dialing, Edge};
 use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
 use crate::sip::text::{UuiPlace, reason};
-use crate::target::find;
+use crate::sip::timer::{Asked, USUAL, least};
+use crate::target::{find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
@@ -53,10 +55,10 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
     let mut targets: VecDeque<Uri> = VecDeque::new();
     let mut refused = Failed::by(Phase::Target, 403);
     for text in &plan.targets {
-        targets.extend(call.trunk.target(text, Some(&call.home())).ok());
+        targets.extend(plan.target(call, text).ok());
     }
     let mut tried: Vec<String> = Vec::new();
-    let mut terms = Terms { codecs: call.trunk.codecs.clone(), srtp: call.trunk.media(None).srtp, softened: false };
+    let mut terms = Terms { codecs: call.trunk.codecs.clone(), srtp: call.trunk.media(None).srtp, softened: false, expires: USUAL };
     while let Some(uri) = targets.pop_front() {
         tried.push(uri.to_string());
         match once(call, plan, &uri, &terms, until, &mut early).await {
@@ -67,12 +69,16 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
                 refused = Failed::by(Phase::Invite, code);
                 match code {
                     300..=399 if plan.follows && tried.len() < MOST_TARGETS => {
-                        let next = contacts(call, &response, &tried);
+                        let next = contacts(call, plan, &response, &tried);
                         for uri in next.into_iter().rev() {
                             targets.push_front(uri);
                         }
                     }
                     415 | 488 if !terms.softened && terms.soften() => targets.push_front(uri),
+                    422 if terms.expires == USUAL => {
+                        terms.expires = least(response.headers.iter()).unwrap_or(USUAL).max(USUAL + 1);
+                        targets.push_front(uri);
+                    }
                     503 => {}
                     _ => return Err(refused),
                 }
@@ -87,6 +93,8 @@ struct Terms {
     codecs: Vec<Codec>,
     srtp: Srtp,
     softened: bool,
+    /// The session interval that is proposed, seconds.
+    expires: u32,
 }
 
 impl Terms {
@@ -118,7 +126,7 @@ async fn once(
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let fail = |failed| Err(Unanswered::Failed(failed));
-    let Ok(address) = find(uri, call.trunk.transport, true).await else {
+    let Ok(address) = find(uri, call.trunk.transport, is_trusted(uri, &plan.guard)).await else {
         return fail(Failed::by(Phase::Target, 502));
     };
     let Ok(peer) = address.get_socketaddr() else { return fail(Failed::by(Phase::Target, 502)) };
@@ -133,7 +141,7 @@ async fn once(
     let Ok(session) = call.media.session(options) else { return fail(Failed::by(Phase::Target, 503)) };
     let call_id = uuid::Uuid::new_v4().to_string();
     call.edge.ladders.follow(&call_id, &call.ladder, Party::Agent);
-    let Some(headers) = headers(call, plan) else {
+    let Some(headers) = headers(call, plan, terms.expires) else {
         call.edge.ladders.forget(&call_id);
         return fail(Failed::by(Phase::Target, 483));
     };
@@ -241,7 +249,8 @@ async fn answered(
     let body = String::from_utf8_lossy(&response.body).into_owned();
     // What was agreed with early media may stand in the 2xx again, or not at all.
     let usable = if body.is_empty() { heard } else { session.accept(&body).is_ok() };
-    let leg = Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits, up: true });
+    let timer = Asked::of(response.headers.iter()).as_caller();
+    let leg = Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits, up: true, timer });
     if !usable {
         leg.bye(vec![reason("SIP", 488, "no usable answer")]).await;
         return Err(Unanswered::Failed(Failed::by(Phase::Invite, 488)));
@@ -255,7 +264,7 @@ fn over(edge: &Edge, id: &DialogId, call_id: &str) {
 }
 
 /// The targets that a 3xx names, the best first: those that the trunk allows, and that were not tried.
-fn contacts(call: &Call, response: &Response, tried: &[String]) -> Vec<Uri> {
+fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> Vec<Uri> {
     let lines = response.headers.iter().filter(|header| matches!(header, Header::Contact(_))).map(Header::value);
     let mut found: Vec<(f32, Uri)> = Vec::new();
     for contact in lines.flat_map(|line| split(line, ',')) {
@@ -264,7 +273,7 @@ fn contacts(call: &Call, response: &Response, tried: &[String]) -> Vec<Uri> {
             None => contact.split_once(';').unwrap_or((contact, "")),
         };
         let weight = rest.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-        if let Ok(uri) = call.trunk.target(uri, None)
+        if let Ok(uri) = plan.target(call, uri)
             && !tried.contains(&uri.to_string())
         {
             found.push((weight, uri));
@@ -286,12 +295,13 @@ fn caller(call: &Call, plan: &Plan, contact: &Uri) -> Uri {
 }
 
 /// None: it was forwarded too often.
-fn headers(call: &Call, plan: &Plan) -> Option<Vec<Header>> {
+fn headers(call: &Call, plan: &Plan, expires: u32) -> Option<Vec<Header>> {
     let forwards = call.began.forwards.checked_sub(1).filter(|left| *left > 0)?;
     let mut headers = vec![
         Header::MaxForwards(forwards.min(70).into()),
         Header::Allow(ALLOW.into()),
         Header::Supported(SUPPORTED.into()),
+        Header::SessionExpires(expires.to_string().into()),
     ];
     if let Some(uui) = plan.uui(call.trunk.uui).filter(|uui| uui.place != UuiPlace::Off) {
         headers.push(Header::Other("User-to-User".into(), uui.value));

@@ -1,10 +1,11 @@
 //! The transfer by INVITE: we call the agent, and join the two legs.
 
 use interline_media::{Bridge, Play, Playing, bridge, one_way};
+use tokio::sync::mpsc;
 
 use super::dial::{Early, dial};
-use super::{Ended, Failed, Progress, Way};
-use crate::sip::leg::{Gone, Leg, Stage};
+use super::{Ended, Failed, Phase, Progress, Way, Whisper, onward};
+use crate::sip::leg::{Gone, Leg, Referred, Stage};
 use crate::sip::text::reason;
 
 /// Calls, joins, and stays until one of them leaves.
@@ -32,25 +33,78 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
             () = way.stop.cancelled() => return Ok(Ended::Stopped),
         }
     };
+    if let Some(whisper) = &way.plan.whisper
+        && let Some(ended) = accepts(way, &agent, whisper).await?
+    {
+        return Ok(ended);
+    }
     drop(heard);
-    talk(way, &agent).await
+    talk(way, agent).await
 }
 
-async fn talk(way: &Way<'_>, agent: &Leg) -> Result<Ended, Failed> {
-    let caller = &way.call.leg;
-    let joined = bridge(caller.session(), agent.session());
-    way.tell(Progress::Bridged).await;
-    let (ended, why) = tokio::select! {
-        gone = caller.gone() => match gone {
-            Gone::Silent => (Ended::CallerLeft, reason("SIP", 408, "no media")),
-            Gone::Left | Gone::Ended | Gone::Lost => (Ended::CallerLeft, reason("Q.850", 16, "the caller left")),
-        },
-        _ = agent.gone() => return Ok(Ended::AgentLeft),
-        () = way.stop.cancelled() => (Ended::Stopped, reason("Q.850", 16, "the transfer is over")),
+/// The agent hears what it is about, and decides by a key. None: it accepted.
+async fn accepts(way: &Way<'_>, agent: &Leg, whisper: &Whisper) -> Result<Option<Ended>, Failed> {
+    let mut keys = agent.digits();
+    let play = Play { loops: false, barge_in: true, flush: false };
+    let said = agent.session().play(whisper.prompts.clone(), play).done();
+    let decides = async {
+        tokio::select! {
+            key = keys.recv() => return key,
+            _ = said => {}
+        }
+        tokio::time::timeout(whisper.patience, keys.recv()).await.ok().flatten()
     };
-    drop(joined);
+    tokio::select! {
+        key = decides => if key == Some(whisper.accept) {
+            return Ok(None);
+        },
+        _ = agent.gone() => return Err(Failed::by(Phase::Invite, 603)),
+        _ = way.call.leg.gone() => {
+            agent.bye(vec![reason("SIP", 487, "the caller left")]).await;
+            return Err(Failed::caller_left());
+        }
+        () = way.stop.cancelled() => {
+            agent.bye(vec![reason("Q.850", 16, "the transfer is over")]).await;
+            return Ok(Some(Ended::Stopped));
+        }
+    }
+    agent.bye(vec![reason("SIP", 603, "not accepted")]).await;
+    Err(Failed::by(Phase::Invite, 603))
+}
+
+async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
+    let caller = &way.call.leg;
+    way.tell(Progress::Bridged).await;
+    let (ended, why) = loop {
+        let _joined = bridge(caller.session(), agent.session());
+        // Without a listener a REFER is refused: the agent may do it only where the plan says so.
+        let mut refers = way.plan.onward.then(|| agent.refers());
+        tokio::select! {
+            gone = caller.gone() => break match gone {
+                Gone::Silent => (Ended::CallerLeft, reason("SIP", 408, "no media")),
+                Gone::Left | Gone::Ended | Gone::Lost => (Ended::CallerLeft, reason("Q.850", 16, "the caller left")),
+            },
+            _ = agent.gone() => return Ok(Ended::AgentLeft),
+            () = way.stop.cancelled() => break (Ended::Stopped, reason("Q.850", 16, "the transfer is over")),
+            referred = asked(&mut refers) => {
+                if let Some(next) = onward::run(way, &agent, referred).await {
+                    agent = next;
+                }
+            }
+        }
+    };
     agent.bye(vec![why]).await;
     Ok(ended)
+}
+
+async fn asked(refers: &mut Option<mpsc::Receiver<Referred>>) -> Referred {
+    match refers {
+        Some(refers) => match refers.recv().await {
+            Some(referred) => referred,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
 }
 
 /// What the caller hears while it rings.

@@ -9,17 +9,21 @@
 pub mod bye;
 pub mod dial;
 pub mod invite;
+pub mod onward;
 pub mod reason;
 pub mod refer;
 
 use std::time::{Duration, Instant};
 
+use interline_connector::guard::Guard;
 use interline_media::Prompt;
+use rsipstack::sip::{HostWithPort, Uri};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, Record};
 use crate::sip::text::{Fields, Uui, UuiPlace};
+use crate::target::{Allowed, Refused, read};
 use crate::trunk::Patience;
 pub use reason::{Failed, Phase};
 
@@ -85,6 +89,27 @@ pub struct Plan {
     pub whisper: Option<Whisper>,
     /// The agent may transfer the call onwards.
     pub onward: bool,
+    /// Whom it may call, beside whom the trunk may.
+    pub allowed: Permits,
+    /// Which private addresses the operator named.
+    pub guard: Guard,
+}
+
+/// Whom a transfer may call: its own settings' destinations, and what they allow.
+#[derive(Debug, Clone, Default)]
+pub struct Permits {
+    /// Hosts and numbers, as patterns.
+    pub patterns: Vec<String>,
+    /// Destinations that the operator wrote down.
+    pub named: Vec<String>,
+}
+
+impl Permits {
+    /// For a trunk whose numbers go to `home`.
+    pub fn at(&self, home: Option<&HostWithPort>) -> Allowed {
+        let named = self.named.iter().filter_map(|target| read(target, home).ok());
+        Allowed::new(self.patterns.clone(), named.collect())
+    }
 }
 
 /// A briefing for the agent, before the caller is joined.
@@ -99,6 +124,18 @@ pub struct Whisper {
 }
 
 impl Plan {
+    /// A target of this plan, read and allowed.
+    ///
+    /// # Errors
+    /// Neither the trunk nor the plan allows it.
+    pub(crate) fn target(&self, call: &Call, text: &str) -> Result<Uri, Refused> {
+        let peer = call.home();
+        let home = call.trunk.home.as_ref().unwrap_or(&peer);
+        let uri = read(text, Some(home))?;
+        let allowed = call.trunk.allowed.allows(&uri, Some(home)) || self.allowed.at(Some(home)).allows(&uri, Some(home));
+        if allowed { Ok(uri) } else { Err(Refused::NotAllowed) }
+    }
+
     /// The user-to-user information for this trunk, and where it goes.
     pub(crate) fn uui(&self, place: UuiPlace) -> Option<Uui> {
         let value = crate::sip::text::clean(self.uui.as_deref()?);

@@ -102,7 +102,7 @@ fn refer_to(way: &Way<'_>) -> Result<String, Failed> {
     let uri = if target.starts_with("tel:") {
         clean(target)
     } else {
-        call.trunk.target(target, Some(&call.home())).map_err(|_| refused)?.to_string()
+        way.plan.target(call, target).map_err(|_| refused)?.to_string()
     };
     Ok(match way.plan.uui(call.trunk.uui) {
         Some(uui) if uui.place == UuiPlace::ReferTo => {
