@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, ConversationId, Entry, File, Owner, Participant, Seq, app};
+use interline_core::flow::work::Availability;
+use interline_core::transfer::Ask;
 use serde_json::Value;
 use url::Url;
 
@@ -63,6 +65,16 @@ pub trait AgentSystem: Send + Sync + 'static {
         RunEnd::Over
     }
 
+    /// Whether somebody is there who could take a conversation. Advisory: a transfer may fail all the same. None: the vendor
+    /// offers no way to know.
+    ///
+    /// # Errors
+    /// It could not be asked.
+    async fn availability(&self, asked: &Availability) -> Result<Option<bool>, Failure> {
+        let _ = asked;
+        Ok(None)
+    }
+
     /// "Test connection": whether it would work, and if not, what to do.
     ///
     /// # Errors
@@ -90,14 +102,16 @@ pub struct Item {
 }
 
 /// What travels along with an Open, beside who the customer is and where it goes ([`Participant::queue`]).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Context {
     /// Skills that the agent should have, in the words of the agent system.
     pub skills: Vec<String>,
     /// Custom data by name: what the channel knows of the customer, and what the flow's node adds or overrides.
     pub data: BTreeMap<String, String>,
-    /// What was said before, in a few lines. Empty: nothing.
+    /// What was said before, in a few lines. Empty: nothing, or it is not wanted.
     pub summary: String,
+    /// What the flow asks: where a call goes and how, priority, language, tags.
+    pub ask: Ask,
 }
 
 impl Item {

@@ -33,6 +33,8 @@ const AGAIN: i64 = 100;
 const CONVERSATIONS: i64 = 200;
 /// Entries are read in pages of this size.
 const PAGE: i64 = 200;
+/// Who comes back within this time returns, milliseconds: 24 hours.
+const RETURNS: i64 = 86_400_000;
 /// So often a line is tried again when its conversation closed in between.
 const TRIES: usize = 5;
 
@@ -243,7 +245,9 @@ impl Inner {
         let slot = self.slots.get(&Key { app: app.clone(), conversation: id.clone() });
         let mut guard = slot.live.lock().await;
         if known.is_none() {
-            let state = State::new(app.clone(), id.clone(), customer.clone());
+            let mut state = State::new(app.clone(), id.clone(), customer.clone());
+            let closed = self.store.last_closed(app.as_str(), customer.id.as_str()).await?;
+            state.customer.connection.returns = closed.is_some_and(|at| at > self.now().0 - RETURNS);
             let rows = std::collections::BTreeMap::new();
             *guard = Some(Live { state, version: 0, opened_at: self.now().0, closed_at: None, rows });
         }

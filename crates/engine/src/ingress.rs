@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use interline_core::{
-    Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Speaker, State, Time, TransferNo, step,
+    App, Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Speaker, State, Step, Time, TransferNo,
+    try_step,
 };
-use interline_store::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
+use interline_core::conversation::facts::{Facts, Tag, TaskRun};
+use interline_core::flow::NeedScript;
+use interline_core::flow::script::Answer;
+use interline_store::{Committed, EntryRow, FactsRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, TagRow, TaskRow, Unit};
 use serde::Serialize;
 use tokio::sync::MutexGuard;
 use tracing::Instrument as _;
@@ -79,6 +83,9 @@ struct Recorded<'a> {
     now: Time,
     seed: u64,
     inputs: &'a [Input],
+    /// What scripts answered, in the order in which the steps needed them.
+    #[serde(skip_serializing_if = "<[Answer]>::is_empty")]
+    answers: &'a [Answer],
 }
 
 /// What became of a change.
@@ -142,7 +149,9 @@ impl Inner {
             // the next one reads what the store has.
             let Some(mut live) = guard.take() else { return Err(Trouble::Unknown) };
             let opened = live.version == 0;
-            let news = live.apply(runtime, &change, now, seed);
+            let app = self.app_of(runtime, &live.state).await?;
+            let (steps, answers) = self.plan(&app, &live.state, &change.inputs, now, seed).await;
+            let news = live.apply(&change, steps, answers, now);
             if !news.stepped && news.written.is_empty() {
                 **guard = Some(live);
                 return Ok(Changed::Done);
@@ -176,6 +185,32 @@ impl Inner {
             }
         }
         Err(Trouble::Store("too many conflicts".into()))
+    }
+
+    /// Steps the inputs, one after the other. A script that a step needs is run, and the step done again from where it began:
+    /// the conversation waits for it, and no other does.
+    async fn plan(
+        &self,
+        app: &App,
+        state: &State,
+        inputs: &[Input],
+        now: Time,
+        seed: u64,
+    ) -> (Vec<Step>, Vec<Answer>) {
+        let (mut steps, mut answers): (Vec<Step>, Vec<Answer>) = (Vec::with_capacity(inputs.len()), Vec::new());
+        let mut used = 0;
+        for input in inputs {
+            let step = loop {
+                let before = steps.last().map_or(state, |step| &step.state);
+                match try_step(app, before, input, &answers[used..], now, seed) {
+                    Ok(step) => break step,
+                    Err(NeedScript(call)) => answers.push(self.scripts.run(*call).await),
+                }
+            };
+            used += step.answers;
+            steps.push(step);
+        }
+        (steps, answers)
     }
 
     /// Takes over what was committed and tells who has to look.
@@ -224,11 +259,17 @@ struct News {
     phase_changed: bool,
     /// The transfer that the flow asked for has its first agent now.
     agent_came: bool,
+    /// What scripts answered.
+    answers: Vec<Answer>,
+    /// The facts of the conversation, if they are others now.
+    facts: Option<Facts>,
+    tasks: Vec<TaskRun>,
+    tags: Vec<Tag>,
 }
 
 impl Live {
     /// Computes a change, in place.
-    fn apply(&mut self, runtime: &Runtime, change: &Change<'_>, now: Time, seed: u64) -> News {
+    fn apply(&mut self, change: &Change<'_>, steps: Vec<Step>, answers: Vec<Answer>, now: Time) -> News {
         (change.rows)(&mut self.rows);
         let mut news = News {
             entries: Vec::new(),
@@ -236,10 +277,14 @@ impl Live {
             stepped: self.version == 0,
             phase_changed: false,
             agent_came: false,
+            answers,
+            facts: None,
+            tasks: Vec::new(),
+            tags: Vec::new(),
         };
+        let facts = self.state.facts.clone();
         let (phase, talked) = (phase_of(&self.state), has_agent(&self.state));
-        for input in &change.inputs {
-            let stepped = step(&runtime.app, &self.state, input, now, seed);
+        for (input, stepped) in change.inputs.iter().zip(steps) {
             // A result or a tick that came too late leaves no trace; what the outside said always does.
             news.stepped |= !matches!(input, Input::Delivery { .. } | Input::Tick)
                 || !stepped.entries.is_empty()
@@ -247,6 +292,8 @@ impl Live {
                 || stepped.state != self.state;
             self.state = stepped.state;
             news.entries.extend(stepped.entries);
+            news.tasks.extend(stepped.tasks);
+            news.tags.extend(stepped.tags);
             for participant in stepped.participants {
                 news.written.push(participant.no);
                 self.joined_or_changed(participant);
@@ -255,6 +302,9 @@ impl Live {
         if self.state.owner == Owner::Closed {
             self.closed_at.get_or_insert(now.0);
         }
+        // The row is made with the conversation; relayed lines change no fact, and write none.
+        let counts = self.version == 0 || facts != self.state.facts || (self.closed_at == Some(now.0) && news.stepped);
+        news.facts = counts.then(|| self.state.facts.clone());
         news.phase_changed = phase != phase_of(&self.state);
         news.agent_came = has_agent(&self.state).is_some_and(|now| talked != Some(now));
         self.raise_heads(&mut news, now);
@@ -366,7 +416,13 @@ impl News {
         let entries = self.entries.iter().map(|entry| {
             Ok::<_, Trouble>(EntryRow { seq: to_i64(entry.seq.0), at: entry.at.0, doc: json(entry)? })
         });
-        let recorded = Recorded { app_version: runtime.version, now, seed, inputs: &change.inputs };
+        let recorded = Recorded {
+            app_version: runtime.version,
+            now,
+            seed,
+            inputs: &change.inputs,
+            answers: &self.answers,
+        };
         let inbox = || {
             Ok::<_, Trouble>(Inbox {
                 integration: key.integration.clone(),
@@ -384,8 +440,44 @@ impl News {
             entries: entries.collect::<Result<_, _>>()?,
             participants,
             files: self.files(),
+            facts: self.facts_row(live)?,
+            tasks: self.tasks.iter().map(|run| TaskRow { task: run.task.clone(), done: run.done, at: now.0 }).collect(),
+            tags: self.tag_rows(now)?,
             remote_ids: change.remote_ids.iter().cloned().chain(self.said_as(change)).collect(),
         })
+    }
+}
+
+impl News {
+    /// What is counted of the conversation, if it changed.
+    fn facts_row(&self, live: &Live) -> Result<Option<FactsRow>, Trouble> {
+        let Some(facts) = &self.facts else { return Ok(None) };
+        Ok(Some(FactsRow {
+            customer: live.state.customer.id.as_str().to_owned(),
+            channel: live.state.customer.channel.as_str().to_owned(),
+            opened_at: live.opened_at,
+            closed_at: live.closed_at,
+            label: facts.label(live.closed_at.is_some()).as_str(),
+            interactive: facts.interactive,
+            reached: i64::from(facts.reached),
+            after_tasks: facts.reached > 0 && facts.tasks_before > 0,
+            accepted: i64::from(facts.accepted),
+            joined: i64::from(facts.joined),
+            handed_off: i64::from(facts.handed_off),
+            failed: i64::from(facts.failed),
+            failed_why: facts.failed_why.as_ref().map(word).transpose()?,
+            took_over: i64::from(facts.took_over),
+            closed_by: facts.closed_by.as_ref().map(word).transpose()?,
+            doc: json(facts)?,
+        }))
+    }
+
+    fn tag_rows(&self, now: Time) -> Result<Vec<TagRow>, Trouble> {
+        let row = |tag: &Tag| {
+            let (name, value) = (tag.name.clone(), tag.value.clone());
+            Ok(TagRow { level: word(&tag.level)?, name, value, at: now.0 })
+        };
+        self.tags.iter().map(row).collect()
     }
 }
 
@@ -444,6 +536,11 @@ fn role(role: Role) -> &'static str {
         Role::Interceptor => "interceptor",
         Role::Nobody => "nobody",
     }
+}
+
+/// A word of an enum, as it stands in JSON.
+fn word(value: &impl Serialize) -> Result<String, Trouble> {
+    Ok(json(value)?.trim_matches('"').to_owned())
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Trouble> {

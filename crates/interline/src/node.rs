@@ -9,6 +9,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use interline_connector::{Guard, Http};
 use interline_core::AppId;
+use interline_core::flow::script::{Answer, Call};
 use interline_engine::config::{self, Apps, Document, Draft, Origin, Refused};
 use interline_engine::files::Storage;
 use interline_engine::{Engine, InProcess};
@@ -122,6 +123,7 @@ impl Node {
     /// # Errors
     /// When an app cannot be recorded or the listener fails.
     pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce()) -> Result<()> {
+        let scripts = interline_scripts::Scripts::new().context("cannot start the script threads")?;
         let engine = Engine::start(interline_engine::Settings {
             store: self.store,
             apps: self.apps,
@@ -129,6 +131,7 @@ impl Node {
             node: self.name,
             hints: Arc::new(InProcess::default()),
             files: self.files,
+            scripts: Arc::new(QuickJs(scripts)),
         })
         .await?;
         let routes = more(interline_api::router(&engine));
@@ -153,6 +156,16 @@ impl Node {
         engine.stop().await;
         tracing::info!("stopped");
         ended.context("the listener failed")
+    }
+}
+
+/// Scripts run in QuickJS, on threads of their own.
+struct QuickJs(interline_scripts::Scripts);
+
+#[async_trait::async_trait]
+impl interline_engine::Scripts for QuickJs {
+    async fn run(&self, call: Call) -> Answer {
+        self.0.run(call).await
     }
 }
 

@@ -267,7 +267,10 @@ impl Work<'_> {
         }
         let spoke = matches!(input, Input::Connected | Input::CustomerSaid(_) | Input::NoInput);
         let expects = match self.state.owner {
-            Owner::Closed => (before != Owner::Closed).then_some(Expects::End),
+            Owner::Closed => {
+                let handed_off = self.state.bot.turn.take().filter(|turn| matches!(turn, Expects::HandedOff(_)));
+                (before != Owner::Closed).then(|| handed_off.unwrap_or(Expects::End))
+            }
             Owner::Agent => {
                 let asked = self.state.bot.turn.take();
                 asked.or_else(|| (spoke || before == Owner::Bot).then_some(Expects::Nothing))

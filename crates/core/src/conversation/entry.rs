@@ -174,7 +174,7 @@ impl Text {
 
     /// Whether nothing is said by it.
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.rich.is_none() && self.files.is_empty()
+        self.text.is_empty() && self.rich.is_none() && self.files.is_empty() && self.recording.is_none()
     }
 }
 

@@ -12,7 +12,7 @@ use super::request_id::{RequestId, RequestKind};
 use super::state::{Owner, brief};
 use super::step::Work;
 use crate::app::AgentSystem;
-use crate::flow::Place;
+use crate::flow::{Expects, Place};
 use super::facts::ClosedBy;
 use crate::transfer::deadline::{Overdue, deadline, overdue};
 use crate::transfer::{Ask, Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
@@ -296,6 +296,10 @@ impl Work<'_> {
     fn handed_off(&mut self) {
         self.count_accepted();
         self.state.facts.handed_off += 1;
+        if self.state.customer.connection.takes_turns {
+            let ask = self.state.transfer.as_ref().map(|transfer| Box::new(transfer.ask.clone()));
+            self.state.bot.turn = ask.map(Expects::HandedOff);
+        }
         self.close_conversation(Outcome::HandedOff, ClosedBy::HandedOff);
     }
 

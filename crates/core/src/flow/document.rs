@@ -221,6 +221,12 @@ impl Flow {
         }
     }
 
+    /// The first node that lets this bot talk.
+    pub fn uses_bot(&self, bot: &crate::IntegrationName) -> Option<&NodeId> {
+        let uses = |node: &Node| matches!(node, Node::Automation(automation) if automation.bot == *bot);
+        self.nodes.iter().find(|(_, node)| uses(node)).map(|(id, _)| id)
+    }
+
     /// Takes an agent system out of every node that names it. Returns those nodes.
     pub fn unname_agent(&mut self, agent: &crate::IntegrationName) -> Vec<NodeId> {
         let unnamed = self.nodes.iter_mut().filter_map(|(id, node)| node.unname_agent(agent).then(|| id.clone()));

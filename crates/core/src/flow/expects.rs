@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::NodeId;
+use crate::transfer::Ask;
 
 /// Who is next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub enum Expects {
     Nothing,
     /// Nobody: the conversation is over.
     End,
+    /// Nobody: the conversation was handed off, and left our hands. A channel that gives a call back to whoever sent it
+    /// does so with what was asked of the transfer: destination, headers, transfer tags, voice properties.
+    HandedOff(Box<Ask>),
 }
 
 /// What the customer is asked for, and how it is waited for.

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Variants {
-    /// Always this.
-    One(Spoken),
+    // A list first: serde would read one as the fields of a `Media`.
     /// One of these.
     Any(Vec<Spoken>),
+    /// Always this.
+    One(Spoken),
 }
 
 /// One thing to say. `{{…}}` stands for a variable; `{{text}}` for what the customer said.

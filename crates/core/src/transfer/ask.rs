@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::flow::script::{PRIORITY, Private, Recording};
+use crate::flow::script::{PRIORITY, Recording};
 use crate::flow::VoiceProperties;
 
 /// What is asked of a transfer.
@@ -67,9 +67,6 @@ pub struct Ask {
     /// The agent system that a script chose, by its name or type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// The settings that it brought. A change of host uses no secrets but these.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<Private<Map<String, Value>>>,
     /// Tags of this hand-over.
     #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,

@@ -6,6 +6,8 @@
 //!   /_sim/botkit/       the agent's page of the BotKit stand-in
 //! ```
 
+mod examples;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +78,9 @@ pub async fn run(flags: Flags) -> Result<()> {
         "BOTKIT_URL" => Some(base.clone()),
         _ => None,
     })?;
-    node.apply(file.document).await?;
+    let mut document = file.document;
+    examples::add(&mut document, &base)?;
+    node.apply(document).await?;
     let botkit = Simulator::new(BotKitSettings {
         app_id: bot_id.clone(),
         client_id: CLIENT_ID.to_owned(),
@@ -95,7 +99,8 @@ pub async fn run(flags: Flags) -> Result<()> {
         bot_id: bot_id.clone(),
     };
     let more = |routes: Router| {
-        routes.merge(pages(login)).merge(botkit.router()).merge(interline_channels::web::demo_page())
+        let routes = routes.merge(pages(login)).merge(botkit.router());
+        routes.merge(interline_channels::web::demo_page()).merge(examples::router())
     };
     node.run(more, || announce(&base, &bot_id, &secret, &key)).await
 }

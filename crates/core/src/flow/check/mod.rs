@@ -63,7 +63,7 @@ pub struct Known<'a> {
     /// Whether the app has such hours.
     pub has_hours: &'a dyn Fn(&str) -> bool,
     /// The published flows (and those that come into force with this one).
-    pub flow: &'a dyn Fn(&FlowName) -> Option<Flow>,
+    pub flow: &'a dyn Fn(&FlowName) -> Option<&'a Flow>,
 }
 
 /// All that is wrong with a flow, errors first. `at` is where it stands: `flow`, `flows.support`.
@@ -161,7 +161,7 @@ impl Findings<'_> {
         });
         for (id, before) in befores {
             let Some(other) = (known.flow)(before) else { continue };
-            let asking = graph::reached(&other).into_iter().find(|id| other.nodes.get(*id).is_some_and(Node::asks));
+            let asking = graph::reached(other).into_iter().find(|id| other.nodes.get(*id).is_some_and(Node::asks));
             if let Some(asking) = asking {
                 let message =
                     format!("names the flow `{before}`, whose node `{asking}` asks the customer: that prevents the transfer");

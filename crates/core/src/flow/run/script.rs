@@ -48,7 +48,7 @@ impl Machine<'_, '_, '_> {
         script::apply(&done.bot_user_session, &mut self.memory.bot_session);
         script::apply(&done.user_session, &mut self.memory.user_session);
         for effect in &done.effects {
-            self.effect(effect);
+            self.effect(id, effect);
         }
         if !self.memory.fits() {
             *self.memory = before;
@@ -62,7 +62,12 @@ impl Machine<'_, '_, '_> {
         self.acts.last() == Some(&Act::End)
     }
 
-    fn effect(&mut self, effect: &Effect) {
+    fn tell_author(&mut self, id: &NodeId, line: &str) {
+        let place = self.place(id);
+        self.acts.push(Act::Note(Note::ScriptLog { place, lines: vec![line.to_owned()] }));
+    }
+
+    fn effect(&mut self, id: &NodeId, effect: &Effect) {
         let ask = &mut self.memory.ask;
         match effect {
             Effect::TransferSipUri { uri } => ask.call.destination = Some(uri.clone()),
@@ -75,7 +80,10 @@ impl Machine<'_, '_, '_> {
             Effect::Priority { priority } => ask.priority = Some(*priority),
             Effect::AgentSystem { name, config } => {
                 ask.system = Some(name.clone());
-                ask.config = (!config.0.is_empty()).then(|| config.clone());
+                // Settings of a script may hold secrets, which have no place in a state: the integration's own are used.
+                if !config.0.is_empty() {
+                    self.tell_author(id, "the settings of setLiveChatAgentOutGoingSetup are not used: the integration has its own");
+                }
             }
             Effect::NamedAgents { ids, wait_seconds } => {
                 ask.agents.clone_from(ids);
@@ -86,7 +94,7 @@ impl Machine<'_, '_, '_> {
                 ask.agent_groups.clone_from(agent_groups);
                 ask.skill_groups.clone_from(skill_groups);
             }
-            Effect::WaitingExperience { id } => ask.waiting = Some(id.clone()),
+            Effect::WaitingExperience { id: waiting } => ask.waiting = Some(waiting.clone()),
             Effect::ExternalAgentRecording { record } => ask.external_recording = Some(*record),
             Effect::AgentRecording { record } => ask.recording = Some(*record),
             Effect::AgentTranscribe { transcribe } => ask.transcribe = Some(*transcribe),

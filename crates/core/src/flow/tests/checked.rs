@@ -12,7 +12,7 @@ pub fn faults_of(flow: &Value) -> Vec<Fault> {
         is_agent: &|name| name.as_str() == "desk",
         is_bot: &|name| name.as_str() == "clever",
         has_hours: &|name| name == "default",
-        flow: &|name| (name.as_str() == "asks").then(|| asks.clone()),
+        flow: &|name| (name.as_str() == "asks").then_some(&asks),
     };
     check("flow", &flow, &known)
 }
