@@ -1,6 +1,5 @@
 //! Callers and agents on the telephone: SIPp (Debian `sip-tester`), with the scenarios of `tests/voice/`.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ pub struct Sipp {
     scenario: String,
     port: u16,
     arguments: Vec<String>,
+    holes: Vec<(String, String)>,
 }
 
 /// A SIPp that runs.
@@ -32,7 +32,7 @@ pub struct Running {
 impl Sipp {
     /// An agent at `port`, who takes one call.
     pub fn agent(scenario: &str, port: u16) -> Self {
-        Self { scenario: scenario.into(), port, arguments: Vec::new() }
+        Self { scenario: scenario.into(), port, arguments: Vec::new(), holes: Vec::new() }
     }
 
     /// A caller who calls `user` at the server.
@@ -41,13 +41,13 @@ impl Sipp {
     /// When no port is free.
     pub fn caller(scenario: &str, user: &str, server: u16) -> Result<Self> {
         let arguments = vec![format!("127.0.0.1:{server}"), "-s".into(), user.into()];
-        Ok(Self { scenario: scenario.into(), port: free_port()?, arguments })
+        Ok(Self { scenario: scenario.into(), port: free_port()?, arguments, holes: Vec::new() })
     }
 
-    /// What `[name]` in the scenario stands for.
+    /// What `{{name}}` in the scenario stands for.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.arguments.extend(["-key".into(), name.into(), value.into()]);
+        self.holes.push((format!("{{{{{name}}}}}"), value.to_owned()));
         self
     }
 
@@ -64,7 +64,11 @@ impl Sipp {
     /// When SIPp is not there.
     pub fn start(self) -> Result<Running> {
         let folder = Scratch::new("sipp")?;
-        let scenario: PathBuf = workspace().join("tests/voice").join(format!("{}.xml", self.scenario));
+        let file = format!("{}.xml", self.scenario);
+        let text = std::fs::read_to_string(workspace().join("tests/voice").join(&file)).context(file.clone())?;
+        let text = self.holes.iter().fold(text, |text, (hole, value)| text.replace(hole, value));
+        let scenario = folder.path().join(file);
+        std::fs::write(&scenario, text)?;
         let mut command = Command::new("sipp");
         command
             .current_dir(folder.path())

@@ -19,7 +19,7 @@ impl Integration {
     /// # Errors
     /// It cannot be done.
     pub(super) fn plan(&self, item: &Item) -> Result<Plan, Typed> {
-        let (settings, asked) = (&self.settings, &asked(item));
+        let (settings, asked) = (&self.settings, &item.context.ask.call);
         let own = match (&settings.phone_number, &settings.sip_transfer) {
             (Some(_), _) => Method::Invite,
             (None, Some(sip)) => sip.method,
@@ -74,7 +74,7 @@ impl Integration {
     }
 
     fn fields(&self, item: &Item) -> Fields {
-        let asked = &asked(item);
+        let asked = &item.context.ask.call;
         let mut fields: Vec<(String, String)> = Vec::new();
         fields.extend(asked.headers.clone());
         let tags = self.settings.ivr.iter().flat_map(|ivr| &ivr.tags);
@@ -98,11 +98,6 @@ impl Integration {
         }
         Fields::of(once)
     }
-}
-
-/// What the flow's node and scripts say of this call.
-fn asked(_item: &Item) -> ask::Call {
-    ask::Call::default()
 }
 
 fn seconds(seconds: u32) -> Duration {

@@ -201,7 +201,7 @@ impl Talk<'_> {
                 self.waits();
             }
             Body::TurnDone(Expects::Nothing) => self.asks = None,
-            Body::TurnDone(Expects::End) | Body::Closed => {
+            Body::TurnDone(Expects::End | Expects::HandedOff(_)) | Body::Closed => {
                 self.asks = None;
                 self.say(false);
                 self.hangs_up.get_or_insert_with(Fields::default);

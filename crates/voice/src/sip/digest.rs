@@ -228,13 +228,13 @@ mod tests {
     #[test]
     fn what_we_answer_we_would_accept() {
         let us = Challenger::new().expect("randomness");
-        let good = account("secret");
+        let (good, other) = (account("secret"), account("other"));
         for pick in 0..2 {
             let challenge = &us.challenges("voice", 1_000, false)[pick];
             let proof = answer([challenge.as_str()].into_iter(), &good, "INVITE", "sip:a@b", "c1").expect("an answer");
             let check = |account, method, now| us.check(&proof, account, "voice", method, now);
             assert_eq!(check(&good, "INVITE", 2_000), Proof::Proven);
-            assert_eq!(check(&account("other"), "INVITE", 2_000), Proof::Wrong);
+            assert_eq!(check(&other, "INVITE", 2_000), Proof::Wrong);
             assert_eq!(check(&good, "BYE", 2_000), Proof::Wrong);
             assert_eq!(check(&good, "INVITE", 1_000 + NONCE_MS + 1), Proof::Stale);
             let another = Challenger::new().expect("randomness");

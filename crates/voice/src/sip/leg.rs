@@ -81,6 +81,8 @@ struct Listeners {
     digits: Option<mpsc::Sender<char>>,
     said: Option<mpsc::Sender<String>>,
     news: Option<mpsc::Sender<News>>,
+    /// News that came, of NOTIFYs that are not answered yet.
+    told: Vec<News>,
     refers: Option<mpsc::Sender<Referred>>,
 }
 
@@ -438,6 +440,7 @@ impl Leg {
 
     /// The ACK came. The stack tells it again after each request within the dialog.
     async fn confirmed(&self) {
+        self.pass_news_on();
         if self.0.offered.swap(false, Ordering::Relaxed) {
             let body = self.0.dialog.last_remote_ack().map(|ack| ack.body).unwrap_or_default();
             if self.0.session.accept(&String::from_utf8_lossy(&body)).is_err() {
@@ -520,9 +523,20 @@ impl Leg {
             (Some(_), None) => StatusCode::CallTransactionDoesNotExist,
             (None, _) => StatusCode::BadEvent,
         };
+        if let (Some(news), Some(_)) = (news, open) {
+            self.listeners().told.push(news);
+        }
         let _ = handle.reply(code).await;
-        if let (Some(news), Some(open)) = (news, open) {
-            let _ = open.try_send(news);
+    }
+
+    /// News are passed on when the NOTIFY is answered, which the stack shows by telling "confirmed" again: what is done about
+    /// them must not overtake the answer.
+    fn pass_news_on(&self) {
+        let mut listeners = self.listeners();
+        for news in std::mem::take(&mut listeners.told) {
+            if let Some(open) = &listeners.news {
+                let _ = open.try_send(news);
+            }
         }
     }
 
