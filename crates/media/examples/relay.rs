@@ -80,12 +80,12 @@ fn gateway(calls: usize, seconds: u64, how: &str) -> Outcome<()> {
     writeln!(to, "{ours}")?;
     let mut line = String::new();
     told.read_line(&mut line)?;
-    let (before, began) = (processor(), Instant::now());
+    let (before, began, warm) = (processor(), Instant::now(), passed(&made));
     line.clear();
     told.read_line(&mut line)?;
     let (used, lasted) = (processor() - before, began.elapsed().as_secs_f64());
     println!("{}", line.trim_end());
-    let packets = passed(&made);
+    let packets = passed(&made) - warm;
     println!(
         "gateway: {used:.2} s of processor in {lasted:.1} s, {:.2} µs a packet ({packets} packets)",
         used * 1e6 / packets.max(1) as f64

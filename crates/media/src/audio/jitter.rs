@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// A missing stretch is filled with what was before, fading, for so many frames.
 const FADES: u32 = 3;
 
+/// After so many packets in a row that came too late, the window moves to where they are.
+const LATE: u32 = 3;
+
 /// A window at 8,000 samples a second, which is also the clock of time stamps.
 pub struct Window {
     /// None: nothing was heard at that moment.
@@ -23,6 +26,8 @@ pub struct Window {
     last: Option<(Instant, u32)>,
     frame: Vec<i16>,
     missed: u32,
+    /// So many packets in a row came too late.
+    late: u32,
 }
 
 fn units(time: Duration) -> u32 {
@@ -46,6 +51,7 @@ impl Window {
             last: None,
             frame: Vec::new(),
             missed: FADES,
+            late: 0,
         }
     }
 
@@ -54,16 +60,12 @@ impl Window {
         self.measure(timestamp, now);
         let offset = timestamp.wrapping_sub(self.first) as i32;
         let length = i32::try_from(samples.len()).unwrap_or(i32::MAX);
-        let new = self.source != Some(source)
-            || offset.unsigned_abs() > LONGEST && offset > -(LONGEST as i32) * 8
-            || offset < -(LONGEST as i32) * 8;
-        if new {
-            // Another talker, or a leap of its clock: it begins behind what is still to be read.
-            self.source = Some(source);
-            let delay = self.delay_now().saturating_sub(self.samples.len() as u32);
-            self.samples.extend(std::iter::repeat_n(None, delay as usize));
-            self.first = timestamp.wrapping_sub(self.samples.len() as u32);
-        } else if offset + length <= 0 {
+        let late = offset.saturating_add(length) <= 0;
+        self.late = if late { self.late + 1 } else { 0 };
+        // Another talker, a leap of its clock, or a clock that is slower than ours.
+        if self.source != Some(source) || offset.unsigned_abs() > LONGEST || self.late > LATE {
+            self.begin(source, timestamp);
+        } else if late {
             return;
         }
         let offset = timestamp.wrapping_sub(self.first) as i32;
@@ -79,6 +81,15 @@ impl Window {
                 *place = Some(*sample);
             }
         }
+    }
+
+    /// From here on, what comes is behind what is still to be read.
+    fn begin(&mut self, source: u32, timestamp: u32) {
+        self.source = Some(source);
+        self.late = 0;
+        let delay = self.delay_now().saturating_sub(self.samples.len() as u32);
+        self.samples.extend(std::iter::repeat_n(None, delay as usize));
+        self.first = timestamp.wrapping_sub(self.samples.len() as u32);
     }
 
     fn measure(&mut self, timestamp: u32, now: Instant) {
@@ -166,6 +177,21 @@ mod tests {
         assert!(all(&mut window, 3).iter().all(|sample| *sample < 9));
         window.push(2, 77, &[5; 160], now);
         assert!(all(&mut window, 4).contains(&5));
+    }
+
+    #[test]
+    fn a_slow_clock_is_followed() {
+        let (mut window, now) = (Window::new(&DELAY), Instant::now());
+        window.push(1, 0, &[5; 160], now);
+        // Read twice as fast as it comes.
+        let heard: Vec<i16> = (1..100u32)
+            .flat_map(|at| {
+                window.push(1, at * 160, &[5; 160], now + Duration::from_millis(20) * at);
+                all(&mut window, 2)
+            })
+            .collect();
+        let most = heard.iter().filter(|sample| **sample == 5).count();
+        assert!(most > 20 * 160, "{most}");
     }
 
     #[test]

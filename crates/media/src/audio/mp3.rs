@@ -40,3 +40,38 @@ pub fn read(bytes: &[u8]) -> Result<Sound, Unusable> {
     }
     Ok(Sound { rate, samples })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::tones;
+
+    /// Made with LAME 3.100 from sine tones: a second of 1 kHz at 16 kHz, half a second of 600 Hz at 44.1 kHz in stereo.
+    const MONO: &[u8] = include_bytes!("fixtures/tone-1000-mono.mp3");
+    const STEREO: &[u8] = include_bytes!("fixtures/tone-600-stereo.mp3");
+
+    #[test]
+    fn files_are_read_with_their_length() {
+        for (file, rate, hz, ms) in [(MONO, 16_000, 1000.0, 1000), (STEREO, 44_100, 600.0, 500)] {
+            let sound = Sound::from_bytes(file).expect("readable");
+            // Some encoders leave their delay in: a frame or two.
+            let more = sound.length().as_millis().checked_sub(ms);
+            assert!(sound.rate == rate && more.is_some_and(|more| more < 150), "{sound:?}");
+            let found = tones::detect(&sound.at_rate(8000).samples, 8000);
+            assert!(matches!(found.as_slice(), [one] if (one.hz - hz).abs() < 20.0), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_or_damaged_is_no_panic() {
+        assert!(read(b"").is_err());
+        assert!(read(&[0; 5000]).is_err());
+        assert!(read(b"ID3").is_err());
+        for cut in (1..MONO.len()).step_by(97) {
+            let _ = read(&MONO[..cut]);
+            let mut damaged = MONO.to_vec();
+            damaged[cut] ^= 0xff;
+            let _ = read(&damaged);
+        }
+    }
+}

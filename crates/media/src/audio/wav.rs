@@ -33,6 +33,30 @@ struct Format {
 /// # Errors
 /// It is no WAV file, of a kind that is not known, or too long.
 pub fn read(bytes: &[u8]) -> Result<Sound, Unusable> {
+    let (format, data) = parts(bytes)?;
+    let mixed = |frame: Frame<'_>| {
+        let count = frame.len() as i32;
+        (frame.map(|sample| i32::from(one(format.kind, sample))).sum::<i32>() / count.max(1)) as i16
+    };
+    Ok(Sound { rate: format.rate, samples: frames(format, data)?.map(mixed).collect() })
+}
+
+/// Reads the channels of a file, each as a sound: a recording's are what was heard and what was sent.
+///
+/// # Errors
+/// As [`read`].
+pub fn channels(bytes: &[u8]) -> Result<Vec<Sound>, Unusable> {
+    let (format, data) = parts(bytes)?;
+    (0..format.channels)
+        .map(|at| {
+            let sample = |mut frame: Frame<'_>| frame.nth(at).map_or(0, |sample| one(format.kind, sample));
+            Ok(Sound { rate: format.rate, samples: frames(format, data)?.map(sample).collect() })
+        })
+        .collect()
+}
+
+/// The format and the samples.
+fn parts(bytes: &[u8]) -> Result<(Format, &[u8]), Unusable> {
     let mut rest = match bytes.get(..12) {
         Some(head) if head.starts_with(b"RIFF") && head.ends_with(b"WAVE") => &bytes[12..],
         _ => return Err(Unusable::Format("no WAV file")),
@@ -42,12 +66,12 @@ pub fn read(bytes: &[u8]) -> Result<Sound, Unusable> {
         let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
         match &head[..4] {
             b"fmt " => {
-                format = Some(self::format(body).ok_or(Unusable::Format("a WAV file of an unknown kind"))?)
+                format = Some(self::format(body).ok_or(Unusable::Format("a WAV file of an unknown kind"))?);
             }
             b"data" => {
                 let format = format.ok_or(Unusable::Format("a WAV file without its format"))?;
                 // A program that writes to a pipe does not know the length: then all that follows is sound.
-                return samples(format, body.get(..length).unwrap_or(body));
+                return Ok((format, body.get(..length).unwrap_or(body)));
             }
             _ => {}
         }
@@ -81,7 +105,10 @@ fn format(body: &[u8]) -> Option<Format> {
     })
 }
 
-fn samples(format: Format, data: &[u8]) -> Result<Sound, Unusable> {
+/// The samples of one moment, as bytes: one for each channel.
+type Frame<'a> = std::slice::ChunksExact<'a, u8>;
+
+fn frames(format: Format, data: &[u8]) -> Result<impl Iterator<Item = Frame<'_>>, Unusable> {
     let width = match format.kind {
         Kind::Pcm8 | Kind::Ulaw | Kind::Alaw => 1,
         Kind::Pcm16 => 2,
@@ -92,11 +119,7 @@ fn samples(format: Format, data: &[u8]) -> Result<Sound, Unusable> {
     if frames.len() as u64 > LONGEST.as_secs() * u64::from(format.rate) {
         return Err(Unusable::TooLong);
     }
-    let mixed = |frame: &[u8]| {
-        let sum: i32 = frame.chunks_exact(width).map(|sample| i32::from(one(format.kind, sample))).sum();
-        (sum / format.channels as i32) as i16
-    };
-    Ok(Sound { rate: format.rate, samples: frames.map(mixed).collect() })
+    Ok(frames.map(move |frame| frame.chunks_exact(width)))
 }
 
 fn one(kind: Kind, bytes: &[u8]) -> i16 {
@@ -159,6 +182,8 @@ mod tests {
         let samples = |bytes: &[u8]| read(bytes).expect("readable").samples;
         assert_eq!(samples(&file(1, 16, 1, &[1, 0, 0xff, 0xff])), [1, -1]);
         assert_eq!(samples(&file(1, 16, 2, &[10, 0, 20, 0])), [15]);
+        let both = channels(&file(1, 16, 2, &[10, 0, 20, 0])).expect("readable");
+        assert_eq!(both.iter().map(|sound| sound.samples[0]).collect::<Vec<_>>(), [10, 20]);
         assert_eq!(samples(&file(1, 8, 1, &[128, 255])), [0, 127 << 8]);
         assert_eq!(samples(&file(1, 24, 1, &[9, 1, 2])), [0x201]);
         assert_eq!(samples(&file(1, 32, 1, &[9, 9, 1, 2])), [0x201]);
@@ -192,6 +217,7 @@ mod tests {
                 *to = from;
             }
             let _ = read(&bytes);
+            let _ = channels(&bytes);
         }
     }
 }

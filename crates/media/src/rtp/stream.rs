@@ -52,10 +52,7 @@ impl Stream {
         let begins = self.at.is_none() || self.relayed.take().is_some();
         self.sequence = self.sequence.wrapping_add(1);
         packet::write(datagram, marker || begins, kind, self.sequence, timestamp, self.source);
-        if timestamp.wrapping_sub(self.timestamp) < 1 << 31 {
-            self.timestamp = timestamp;
-            self.at = Some(now);
-        }
+        self.advance(timestamp, now);
         self.count(datagram);
     }
 
@@ -84,16 +81,22 @@ impl Stream {
             self.sequence = sequence;
             relayed.last = (incoming.sequence, incoming.timestamp);
         }
-        if timestamp.wrapping_sub(self.timestamp) < 1 << 31 {
-            self.timestamp = timestamp;
-            self.at = Some(now);
-        }
+        self.advance(timestamp, now);
         self.count(datagram);
     }
 
     /// The next relayed packet begins anew, whoever sends it.
     pub fn cut(&mut self) {
         self.relayed = None;
+    }
+
+    /// The time stamp was that of this moment. All packets of a key press have that of its beginning: no time passes
+    /// with them.
+    fn advance(&mut self, timestamp: u32, now: Instant) {
+        if self.at.is_none() || (1..1 << 31).contains(&timestamp.wrapping_sub(self.timestamp)) {
+            self.timestamp = timestamp;
+            self.at = Some(now);
+        }
     }
 
     fn count(&mut self, datagram: &[u8]) {
@@ -168,6 +171,18 @@ mod tests {
             .collect();
         assert_eq!(sequences, [100, 101, 104, 103, 105]);
         assert_eq!(sent(&mut stream, None, now).sequence, 106, "after the highest");
+    }
+
+    #[test]
+    fn time_passes_while_a_key_is_pressed() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut stream = Stream::new(7, 0, 0);
+        let began = stream.now(at(0));
+        for ms in [0, 20, 40, 60] {
+            stream.own(&mut [0; HEADER + 4], 101, began, ms == 0, at(ms));
+        }
+        assert_eq!(stream.now(at(100)), 800);
     }
 
     #[test]

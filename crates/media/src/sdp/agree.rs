@@ -176,11 +176,14 @@ impl Talks {
             }
             None => self.numbers.clone(),
         };
+        // A number that no codec has.
+        let free = |kind: &u8| !codecs.iter().any(|(taken, _)| taken == kind);
+        let events = std::iter::once(self.events).chain(96..128).find(free);
         let audio = Audio {
             protocol: if sealed { "RTP/SAVP" } else { "RTP/AVP" }.to_owned(),
             port: self.local.port,
             codecs,
-            events: self.local.events.then_some(self.events),
+            events: events.filter(|_| self.local.events),
             direction: Direction::of(true, !self.hold),
             ptime: self.local.ptime.unwrap_or(PTIME),
             cryptos: if sealed { self.keys.clone() } else { Vec::new() },

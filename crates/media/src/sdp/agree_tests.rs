@@ -217,3 +217,60 @@ proptest! {
         }
     }
 }
+
+/// Descriptions as they are met, for damage.
+fn met() -> Vec<String> {
+    let sealed = "m=audio 4000 RTP/SAVP 9 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+        inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20\r\na=rtcp-mux\r\na=rtcp:53020 IN IP4 10.9.8.7\r\n";
+    let many = format!("{AUDIO}a=ptime:30\r\nm=video 5000 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n{sealed}");
+    let six = offer(AUDIO).replace("IP4 10.0.0.1", "IP6 2001:db8::2");
+    vec![offer(AUDIO), offer(sealed), offer(&many), six]
+}
+
+/// What damage puts in: things that mean something somewhere.
+const DAMAGE: [&str; 16] = [
+    "\r\n",
+    "\n",
+    "=",
+    "m=audio 1 RTP/AVP 0\r\n",
+    "a=crypto:",
+    "/0",
+    "4294967296",
+    "-1",
+    " ",
+    "\u{fffd}",
+    "a=rtpmap:0 ",
+    "c=IN IP4 0.0.0.0\r\n",
+    "|1:4",
+    "65536",
+    "a=ptime:NaN\r\n",
+    "\0",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8000))]
+
+    #[test]
+    fn damage_is_answered_or_refused(which in 0usize..4, damage in proptest::collection::vec((any::<u16>(), 0usize..16, 0usize..24), 1..7)) {
+        let mut text = met().swap_remove(which);
+        for (at, what, cut) in damage {
+            let place = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+            let from = place(usize::from(at) % (text.len() + 1));
+            let to = place(from + cut).max(from);
+            text.replace_range(from..to, DAMAGE[what]);
+        }
+        for srtp in [Srtp::Off, Srtp::Optional, Srtp::Required] {
+            let mut talks = talks(srtp, &[Codec::Pcmu, Codec::G722]);
+            talks.offer();
+            let _ = talks.accept(&text);
+            if let Ok(answer) = talks.answer(&text) {
+                let read = read::read(&answer).expect("ours is readable");
+                prop_assert!(read.streams.iter().filter(|stream| stream.port != 0).count() == 1);
+                let terms = talks.terms().expect("terms");
+                prop_assert!(!terms.send.is_empty() && (10..=60).contains(&terms.frame.as_millis()));
+                prop_assert!(terms.keys.is_some() || srtp != Srtp::Required);
+                prop_assert!(!terms.remote.is_some_and(|at| at.ip().is_multicast() || at.ip().is_unspecified()));
+            }
+        }
+    }
+}

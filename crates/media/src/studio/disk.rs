@@ -51,7 +51,7 @@ fn write(path: &Path, at: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(at)?;
     let mut unique = [0; 8];
-    getrandom::fill(&mut unique).map_err(io::Error::other)?;
+    getrandom::fill(&mut unique).map_err(|_| io::Error::other("no randomness"))?;
     let part = path.with_extension(format!("{:016x}", u64::from_be_bytes(unique)));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     let written = io::Write::write_all(&mut file, bytes).and_then(|()| std::fs::rename(&part, path));

@@ -213,9 +213,10 @@ impl Leg {
             && at <= now
         {
             let frame = self.terms.as_ref().map_or(Duration::from_millis(20), |terms| terms.frame);
-            let goes_on = self.frame(frame, now, scratch, heard);
-            // From when it was due, not from now: what is played does not drift.
-            self.frame_at = goes_on.then_some(if now > at + BEHIND { now + frame } else { at + frame });
+            // As if it were on time: what is played does not drift, and time stamps are even.
+            let at = if now > at + BEHIND { now } else { at };
+            let goes_on = self.frame(frame, at, scratch, heard);
+            self.frame_at = goes_on.then_some(at + frame);
         }
     }
 

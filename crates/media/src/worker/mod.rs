@@ -27,6 +27,7 @@ mod relay;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,6 +49,26 @@ const WAKE: Token = Token(usize::MAX);
 
 /// One socket is read so often in a row, then the others have their turn.
 const TURN: usize = 16;
+
+/// Legs by their numbers. Those are ours, so that their hash need not be safe from anybody; it is made for each packet.
+type Legs = HashMap<u64, Box<Leg>, BuildHasherDefault<Plain>>;
+
+#[derive(Default)]
+struct Plain(u64);
+
+impl Hasher for Plain {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((self.0 << 8) | u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The way to the worker.
 pub struct Line {
@@ -79,7 +100,7 @@ impl Line {
             wanted,
             asleep: asleep.clone(),
             count: legs.clone(),
-            legs: HashMap::new(),
+            legs: Legs::default(),
             due: BinaryHeap::new(),
             ready: Vec::new(),
             room: Box::new([0; ROOM]),
@@ -110,7 +131,7 @@ struct Worker {
     wanted: Receiver<Command>,
     asleep: Arc<AtomicBool>,
     count: Arc<AtomicUsize>,
-    legs: HashMap<u64, Box<Leg>>,
+    legs: Legs,
     /// When a leg wants to be looked at. What is no longer true is passed over.
     due: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Sockets that may have more.
@@ -125,19 +146,16 @@ impl Worker {
         while self.turn(&mut events, None) {}
     }
 
-    /// One turn: commands, what is due, packets. False: it is over. With `at`, it does not wait and takes that for now.
+    /// One turn: commands, packets, what is due; in this order, so that whoever listens hears all that has come, also
+    /// when the machine stood still. False: it is over. With `at`, it does not wait and takes that for now.
     fn turn(&mut self, events: &mut Events, at: Option<Instant>) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        // Whoever sends a command from now on wakes the poller.
         if !self.obey(at.unwrap_or_else(Instant::now)) {
             return false;
         }
-        self.fire(at.unwrap_or_else(Instant::now));
         let wait =
             if at.is_some() || !self.ready.is_empty() { Some(Duration::ZERO) } else { self.until_due() };
-        self.asleep.store(true, Ordering::SeqCst);
-        // A command that came before `asleep` was set has woken nobody.
-        if !self.obey(at.unwrap_or_else(Instant::now)) {
-            return false;
-        }
         if let Err(error) = self.poll.poll(events, wait)
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -151,6 +169,7 @@ impl Worker {
                 self.ready.push(token);
             }
         }
+        self.fire(at.unwrap_or_else(Instant::now));
         true
     }
 
@@ -174,17 +193,6 @@ impl Worker {
             self.due.push(Reverse((leg.next(), id)));
             for key in heard.drain(..) {
                 leg.press(key, now);
-            }
-        }
-    }
-
-    /// What was just done to a leg may have brought its time nearer.
-    fn look_again(&mut self, id: u64, now: Instant) {
-        if let Some(leg) = self.legs.get_mut(&id) {
-            let before = leg.next();
-            leg.wake(now);
-            if leg.next() != before {
-                self.due.push(Reverse((leg.next(), id)));
             }
         }
     }
@@ -221,10 +229,14 @@ impl Worker {
         }
     }
 
+    /// Does something to a leg, which may bring its time nearer.
     fn with(&mut self, id: u64, now: Instant, what: impl FnOnce(&mut Leg)) {
-        if let Some(leg) = self.legs.get_mut(&id) {
-            what(leg);
-            self.look_again(id, now);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let before = leg.next();
+        what(leg);
+        leg.wake(now);
+        if leg.next() != before {
+            self.due.push(Reverse((leg.next(), id)));
         }
     }
 
@@ -272,11 +284,13 @@ impl Worker {
 
     /// A key of a bridged leg, for one that does not get it by packets: as an event, or in the sound.
     fn play_key(&mut self, sink: Sink, key: char, now: Instant) {
-        let Some(leg) = self.legs.get_mut(&sink.to) else { return };
-        let pieces = key_pieces(leg.terms.as_ref().is_some_and(|terms| terms.events.is_some()), key, 160);
-        let (id, how, done, maker) = (u64::MAX, crate::prompt::Play::default(), None, None);
-        leg.player.push(Group { id, how, pieces: Some(pieces), done, maker });
-        self.look_again(sink.to, now);
+        self.with(sink.to, now, |leg| {
+            if leg.player.ends_soon() {
+                let events = leg.terms.as_ref().is_some_and(|terms| terms.events.is_some());
+                let (how, pieces) = (crate::prompt::Play::default(), Some(key_pieces(events, key, 160)));
+                leg.player.push(Group { id: u64::MAX, how, pieces, done: None, maker: None });
+            }
+        });
     }
 }
 

@@ -131,6 +131,11 @@ impl Player {
         self.groups.front().is_some_and(|group| group.pieces.is_some())
     }
 
+    /// Whether what is queued now would be heard while it still means something.
+    pub fn ends_soon(&self) -> bool {
+        self.groups.len() < 32 && !self.groups.iter().any(|group| group.how.loops)
+    }
+
     /// Ends all groups.
     pub fn abort(&mut self) {
         while !self.groups.is_empty() {
