@@ -36,6 +36,10 @@ struct Gateway {
 
 impl Gateway {
     async fn start(name: &str, changes: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(name, changes, &[]).await
+    }
+
+    async fn start_with(name: &str, changes: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<Self> {
         let scratch = Scratch::new(name)?;
         let mut text = std::fs::read_to_string(workspace().join("examples/voice/app.yaml"))?;
         for (from, to) in changes {
@@ -54,6 +58,8 @@ impl Gateway {
             ("PROBE_URI".into(), format!("sip:probe@127.0.0.1:{agent}")),
             ("REFER_TO".into(), format!("sip:desk@127.0.0.1:{agent}")),
         ];
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        setup.variables.extend(settings.iter().map(own));
         let server = setup.start().await?;
         let operator = Operator::new(&server).await?;
         Ok(Self { server, operator, sip, agent, seen: Vec::new(), _scratch: scratch })
@@ -71,7 +77,7 @@ impl Gateway {
             let new = all.iter().find(|one| !self.seen.iter().any(|seen| one["id"] == **seen));
             if let Some(one) = new.filter(|one| one["closed_at"].is_string()) {
                 let id = one["id"].as_str().context("an id")?.to_owned();
-                let log = self.operator.list(&format!("/conversations/{id}/entries")).await?;
+                let log = self.operator.list(&format!("/conversations/{id}/timeline")).await?;
                 self.seen.push(id);
                 return Ok(log);
             }
@@ -309,6 +315,70 @@ async fn a_caller_is_referred_or_handed_back() {
         assert_eq!(failures(&log), Vec::<String>::new(), "{no}");
     }
     gateway.is_empty().await.unwrap();
+}
+
+/// An INVITE by hand, with one thing about it that matters. What comes back first that is no 100.
+async fn refused(server: u16, user: &str, lines: &str, body: &str) -> Result<String> {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+    let own = socket.local_addr()?;
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let request = format!(
+        "INVITE sip:{user}@127.0.0.1:{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{id};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@{own}>;tag=1\r\nTo: <sip:{user}@127.0.0.1>\r\nCall-ID: {id}\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:a@{own}>\r\n{lines}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.send_to(request.as_bytes(), ("127.0.0.1", server)).await?;
+    let mut buffer = vec![0; 4096];
+    loop {
+        let received = tokio::time::timeout(Duration::from_secs(5), socket.recv_from(&mut buffer)).await;
+        let (length, _) = received.context("no answer")??;
+        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if !answer.starts_with("SIP/2.0 100 ") {
+            return Ok(answer);
+        }
+    }
+}
+
+fn sdp(media: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_a_call_is_refused_as_the_standard_says() {
+    let gateway = Gateway::start("voice-refused", &[]).await.unwrap();
+    let good = sdp("m=audio 4000 RTP/AVP 0");
+    let g729 = sdp("m=audio 4000 RTP/AVP 18\r\na=rtpmap:18 G729/8000");
+    for (user, lines, body, code, field) in [
+        ("nobody", "", good.as_str(), "404", ""),
+        ("answer", "Require: path\r\n", &good, "420", "Unsupported: path"),
+        ("answer", "", &g729, "488", ""),
+        ("answer", "", "this is no session", "400", ""),
+        ("answer", "Session-Expires: 30\r\n", &good, "422", "Min-SE: 90"),
+        ("answer", "Accept: text/plain\r\n", &good, "406", ""),
+        ("answer", "Content-Encoding: gzip\r\n", &good, "415", "Accept-Encoding: identity"),
+    ] {
+        let answer = refused(gateway.sip, user, lines, body).await.unwrap();
+        assert!(answer.starts_with(&format!("SIP/2.0 {code} ")) && answer.contains(field), "{user} {lines}: {answer}");
+    }
+    gateway.is_empty().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_and_callers_beyond_the_limit_are_turned_away_at_once() {
+    let sources = ("sources: [127.0.0.0/8, \"::1\", ", "sources: [192.0.2.1, ");
+    let closed = Gateway::start("voice-strangers", &[sources]).await.unwrap();
+    let good = sdp("m=audio 4000 RTP/AVP 0");
+    let answer = refused(closed.sip, "answer", "", &good).await.unwrap();
+    assert!(answer.starts_with("SIP/2.0 403 "), "{answer}");
+    drop(closed);
+    let full = Gateway::start_with("voice-full", &[], &[("INTERLINE_VOICE_CALLS", "1")]).await.unwrap();
+    // It is answered, nobody acknowledges it, and it lives for half a minute.
+    let first = refused(full.sip, "answer", "", &good).await.unwrap();
+    assert!(first.starts_with("SIP/2.0 200 "), "{first}");
+    let second = refused(full.sip, "answer", "", &good).await.unwrap();
+    assert!(second.starts_with("SIP/2.0 503 ") && second.contains("Retry-After: "), "{second}");
 }
 
 /// Many calls at once, in every way, and nothing is left of them. `VOICE_SOAK=20000` for as many as that.

@@ -32,6 +32,7 @@ mod remote;
 mod settings;
 mod simulate;
 mod variables;
+mod voice;
 mod yaml;
 
 use std::process::ExitCode;

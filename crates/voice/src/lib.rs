@@ -17,9 +17,11 @@
 //! | `gateway`, `live` | all of it, once per process |
 //! | `channel` | callers, as customers of an app |
 //! | `agent` | transfers, as an agent system |
+//! | `trial`, `actors` | calls of our own: to try a trunk, for the demo and for tests |
 //!
 //! RTP, codecs, prompts and SDP are `interline-media`'s.
 
+pub mod actors;
 pub mod agent;
 pub mod call;
 pub mod channel;
@@ -29,4 +31,5 @@ pub mod live;
 pub mod sip;
 pub mod target;
 pub mod transfer;
+pub mod trial;
 pub mod trunk;

@@ -2,14 +2,15 @@
 //!
 //! It is one for the process because a call is: its sockets are here, and nowhere else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use interline_core::{AppId, CustomerId};
+use interline_core::{AppId, ConversationId, CustomerId};
+use interline_media::speech::Hearing;
 use interline_media::{Config as Sound, Media, Studio, StudioConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::call::Call;
+use crate::call::{Call, Trace};
 use crate::gateway::Gateway;
 
 /// How the gateway of a process is set up.
@@ -21,11 +22,13 @@ pub struct Config {
     pub sound: Sound,
     /// Who speaks, and where it is kept.
     pub studio: StudioConfig,
+    /// Who understands speech. None: callers are heard by their keys alone.
+    pub hearing: Option<Arc<dyn Hearing>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { calls: 2_000, sound: Sound::default(), studio: StudioConfig::default() }
+        Self { calls: 2_000, sound: Sound::default(), studio: StudioConfig::default(), hearing: None }
     }
 }
 
@@ -41,7 +44,7 @@ pub fn set_up(config: Config) -> Result<Arc<Gateway>, String> {
         return Ok(known.clone());
     }
     let studio = Studio::new(config.studio);
-    let media = Media::new(config.sound, studio).map_err(|error| format!("no media: {error}"))?;
+    let media = Media::with_hearing(config.sound, studio, config.hearing).map_err(|error| format!("no media: {error}"))?;
     let gateway = Gateway::new(media, config.calls, CancellationToken::new())?;
     Ok(GATEWAY.get_or_init(|| gateway).clone())
 }
@@ -61,9 +64,17 @@ pub fn running() -> Option<&'static Arc<Gateway>> {
 
 type Calls = HashMap<(AppId, CustomerId), Arc<Call>>;
 
+/// So many calls that are over can be looked at.
+const TRACES: usize = 1_000;
+
+type Traces = VecDeque<(AppId, ConversationId, Trace)>;
+
 /// Calls by customer.
 #[derive(Default)]
-pub struct Live(Mutex<Calls>);
+pub struct Live {
+    calls: Mutex<Calls>,
+    traces: Mutex<Traces>,
+}
 
 impl Live {
     /// The calls of this process.
@@ -88,7 +99,23 @@ impl Live {
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is told of a call from now on, and for a while after.
+    pub fn remember(&self, app: &AppId, conversation: &ConversationId, trace: Trace) {
+        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        traces.push_back((app.clone(), conversation.clone(), trace));
+        if traces.len() > TRACES {
+            traces.pop_front();
+        }
+    }
+
+    /// What can be told of the call of a conversation.
+    pub fn trace(&self, app: &AppId, conversation: &ConversationId) -> Option<Trace> {
+        let traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = traces.iter().rev().find(|(of, known, _)| of == app && known == conversation);
+        found.map(|(_, _, trace)| trace.clone())
     }
 }
 

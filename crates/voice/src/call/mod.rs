@@ -29,7 +29,7 @@ pub struct Call {
     /// How it began.
     pub began: Began,
     body: Body,
-    records: Mutex<Vec<Record>>,
+    records: Arc<Mutex<Vec<Record>>>,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
     /// Held while what a transfer does is told.
@@ -145,6 +145,25 @@ pub struct Record {
     pub took_ms: u64,
 }
 
+/// What can be told of a call.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    ladder: Arc<Ladder>,
+    records: Arc<Mutex<Vec<Record>>>,
+}
+
+impl Trace {
+    /// The messages as a drawing, and what was tried.
+    pub fn draw(&self) -> String {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lines = records.iter().map(|record| {
+            let Record { method, target, fields, result, took_ms } = record;
+            format!("{method} {target}: {result}, {took_ms} ms; sent {}\n", fields.join(", "))
+        });
+        lines.fold(self.ladder.draw() + "\n", |text, line| text + &line)
+    }
+}
+
 impl Call {
     /// A call whose leg was just taken.
     pub fn new(leg: Leg, edge: Arc<Edge>, media: Arc<Media>, trunk: Arc<Trunk>, ladder: Arc<Ladder>, began: Began, body: Body) -> Self {
@@ -156,7 +175,7 @@ impl Call {
             ladder,
             began,
             body,
-            records: Mutex::default(),
+            records: Arc::default(),
             in_transfer: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),
@@ -181,17 +200,13 @@ impl Call {
         self.began.caller.host_with_port.clone()
     }
 
-    /// What was tried.
-    pub fn records(&self) -> Vec<Record> {
-        self.lock().clone()
+    /// What can be told of it, also when it is over.
+    pub fn trace(&self) -> Trace {
+        Trace { ladder: self.ladder.clone(), records: self.records.clone() }
     }
 
     pub(crate) fn record(&self, record: Record) {
-        self.lock().push(record);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 
     /// Waits until what a transfer did was told, and holds up whoever waits for that.

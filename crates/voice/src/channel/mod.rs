@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use interline_connector::channel::Host;
-use interline_core::{AppId, IntegrationName};
+use interline_core::{AppId, ConversationId, IntegrationName};
 use schemars::Schema;
 use serde_json::Value;
 
@@ -57,6 +57,11 @@ pub async fn serve(host: Arc<dyn Host>, app: AppId, channel: IntegrationName, se
         Ok(_open) => std::future::pending().await,
         Err(error) => error,
     }
+}
+
+/// The messages of the call of a conversation as a drawing, while the process remembers them.
+pub fn trace(app: &AppId, conversation: &ConversationId) -> Option<String> {
+    live::Live::here().trace(app, conversation).map(|trace| trace.draw())
 }
 
 /// What the gateway holds.

@@ -28,6 +28,8 @@ use crate::trunk::{Patience, longest};
 
 /// What is read of the log at once.
 const PAGE: usize = 50;
+/// So much silence ends what somebody says.
+const PAUSE: Duration = Duration::from_millis(700);
 /// What a transfer did is waited for so long before the end of a call is told.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -59,7 +61,7 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     if opened.is_err() {
         return;
     }
-    let digits = call.leg.digits();
+    let (digits, words) = (call.leg.digits(), call.leg.said());
     let mut talk = Talk {
         line,
         call: &call,
@@ -71,9 +73,10 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
         keys: Keys::default(),
         silent_since: None,
         hangs_up: None,
+        traced: false,
         commands: None,
     };
-    talk.run(hints, digits).await;
+    talk.run(hints, digits, words).await;
     // A transfer tells first what became of it.
     let _ = tokio::time::timeout(LAST_WORDS, call.told_first()).await;
     let _ = line.host.hear(&line.app, &customer, ends()).await;
@@ -129,12 +132,19 @@ struct Talk<'a> {
     silent_since: Option<Instant>,
     /// Hang up once all was said, with these.
     hangs_up: Option<Fields>,
+    /// What can be told of it is told under its conversation.
+    traced: bool,
     /// What scripts ask for is done one after the other.
     commands: Option<mpsc::UnboundedSender<Plan>>,
 }
 
 impl Talk<'_> {
-    async fn run(&mut self, mut hints: broadcast::Receiver<Hint>, mut digits: mpsc::Receiver<char>) {
+    async fn run(
+        &mut self,
+        mut hints: broadcast::Receiver<Hint>,
+        mut digits: mpsc::Receiver<char>,
+        mut words: mpsc::Receiver<String>,
+    ) {
         let leg = self.call.leg.clone();
         let host = self.line.host.clone();
         self.read().await;
@@ -149,6 +159,7 @@ impl Talk<'_> {
                 _ = leg.gone() => return,
                 played = played(&mut self.playing) => self.played(played),
                 Some(digit) = digits.recv() => self.pressed(digit).await,
+                Some(words) = words.recv() => self.spoke(words).await,
                 hint = hints.recv() => match hint {
                     Ok(Hint::Entries) | Err(broadcast::error::RecvError::Lagged(_)) => self.read().await,
                     Ok(Hint::Erased) | Err(broadcast::error::RecvError::Closed) => {
@@ -185,6 +196,11 @@ impl Talk<'_> {
         // What is said without a turn, as by a human who writes, is said at once.
         self.say(false);
         self.call.spoken().reached(self.place.seq.0);
+        if let Some(conversation) = self.place.conversation.clone()
+            && !std::mem::replace(&mut self.traced, true)
+        {
+            Live::here().remember(&self.line.app, &conversation, self.call.trace());
+        }
     }
 
     async fn entry(&mut self, body: Body) {
@@ -241,6 +257,13 @@ impl Talk<'_> {
     /// An input is waited for from now on, if one is asked for and all was said.
     fn waits(&mut self) {
         self.silent_since = (self.playing.is_none() && self.asks.is_some()).then(Instant::now);
+        let speaks = self.asks.as_ref().is_some_and(|asks| {
+            asks.voice.parameters.get("enableSpeechInput") != Some(&serde_json::Value::Bool(false))
+        });
+        if speaks && self.silent_since.is_some() {
+            // Without anybody who understands speech nothing is listened to.
+            self.call.leg.session().listen(PAUSE);
+        }
     }
 
     // ── what the caller does ─────────────────────────────────────────────────────────────────────────────────────
@@ -257,10 +280,23 @@ impl Talk<'_> {
         }
     }
 
+    /// What was said counts while it is asked for.
+    async fn spoke(&mut self, words: String) {
+        if self.asks.is_some() {
+            self.given(words, false).await;
+        }
+    }
+
     async fn input(&mut self, keys: String) {
+        self.given(keys, true).await;
+    }
+
+    async fn given(&mut self, input: String, keys: bool) {
         (self.asks, self.silent_since) = (None, None);
-        let heard = Some(Heard { keys: true, ..Heard::default() });
-        let text = Text { heard, ..Text::plain(keys) };
+        self.keys.clear();
+        self.call.leg.session().stop_listening();
+        let heard = Some(Heard { keys, ..Heard::default() });
+        let text = Text { heard, ..Text::plain(input) };
         self.hear(What::Text(text)).await;
     }
 
