@@ -14,13 +14,14 @@
 //! To add one: a folder, `pub mod` below, and one word in [`all`].
 
 pub mod botkit;
+pub mod ivr;
 pub mod voice;
 
 use interline_connector::agent::Connector;
 
 /// Every agent system there is. The only list of them.
 pub fn all() -> &'static [&'static dyn Connector] {
-    &[&botkit::BotKit, &voice::Voice]
+    &[&botkit::BotKit, &ivr::Ivr, &voice::Voice]
 }
 
 #[cfg(test)]

@@ -13,9 +13,18 @@
 //! |---|---|
 //! | `voice/` | calls by SIP |
 //! | `web/` | the vendor's browser and mobile chat client, unmodified |
+//! | `ivr/` | an IVR of somebody else: VoiceXML 2.1, or JSON |
+//! | `webhook/` | any other program that posts what customers say |
+//!
+//! `turns.rs` is for those that answer requests, `signed.rs` for those whose requests other systems sign.
 
+pub mod ivr;
+mod signed;
+mod times;
+mod turns;
 pub mod voice;
 pub mod web;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -66,6 +75,24 @@ pub const CHANNELS: &[Channel] = &[
         router: |_| axum::Router::new(),
         serve: Some(|host, app, channel, settings| Box::pin(voice::serve(host, app, channel, settings))),
         holds: voice::holds,
+    },
+    Channel {
+        id: ivr::ID,
+        title: "IVR (VoiceXML or JSON)",
+        settings: ivr::schema,
+        check: ivr::check,
+        router: ivr::router,
+        serve: None,
+        holds: Vec::new,
+    },
+    Channel {
+        id: webhook::ID,
+        title: "Webhook",
+        settings: webhook::schema,
+        check: webhook::check,
+        router: webhook::router,
+        serve: None,
+        holds: Vec::new,
     },
 ];
 
