@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::state::Customer;
-use interline_core::{AppId, ConversationId, Entry, File, Owner, Participant, Seq, app};
 use interline_core::flow::work::Availability;
 use interline_core::transfer::Ask;
+use interline_core::{AppId, ConversationId, Entry, File, Owner, Participant, Seq, app};
 use serde_json::Value;
 use url::Url;
 

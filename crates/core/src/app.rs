@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::flow::hours::Hours;
 use crate::flow::{AgentTransfer, Flows};
 use crate::transfer::Ask;
-use crate::flow::hours::Hours;
 use crate::transfer::deadline::Deadlines;
 use crate::transfer::target::Target;
 use crate::{AppId, IntegrationName};
@@ -147,10 +147,11 @@ impl App {
     pub fn ladder(&self, channel: &IntegrationName, node: &AgentTransfer, ask: &Ask) -> Vec<Target> {
         let chosen = ask.system.as_ref().and_then(|system| self.system(system));
         let chosen = chosen.map(|integration| Target { integration, queue: None });
-        let first = chosen.or_else(|| node.target.clone()).or_else(|| self.first_agent(channel)).map(|target| {
-            let queue = ask.queue.clone().or(target.queue);
-            Target { queue, ..target }
-        });
+        let first =
+            chosen.or_else(|| node.target.clone()).or_else(|| self.first_agent(channel)).map(|target| {
+                let queue = ask.queue.clone().or(target.queue);
+                Target { queue, ..target }
+            });
         let mut ladder: Vec<Target> = Vec::new();
         for target in first.into_iter().chain(node.fallback.iter().cloned()) {
             if self.takes_new(&target.integration) && !ladder.contains(&target) {

@@ -109,7 +109,10 @@ fn a_turn_is_not_over_while_a_line_is_held() {
     world.step(Input::Connected);
     assert_eq!(turns(&world).len(), 0, "the interceptor has the line");
     world.deliver_all();
-    world.calls(0, interline_core::conversation::classify::Call::SendUserMessage(support::acts::say("Hello!")));
+    world.calls(
+        0,
+        interline_core::conversation::classify::Call::SendUserMessage(support::acts::say("Hello!")),
+    );
     assert_eq!(turns(&world).len(), 1);
     let (said, turn) = (&world.log[world.log.len() - 2], world.log.last().unwrap());
     assert_eq!(said.text().unwrap().text, "Hello!");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use interline_connector::{AgentSystem, Bot, Http};
 use interline_connector::channel::ChannelApp;
+use interline_connector::{AgentSystem, Bot, Http};
 use interline_core::{App, IntegrationName};
 
 use crate::config::{Draft, FileRules, Transcript};

@@ -10,6 +10,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `ingress.rs` | an input is stepped and committed, then told |
+//! | `unit.rs` | the rows of one commit |
 //! | `live.rs` | conversations in memory: one mutex each, dropped when idle |
 //! | `dispatch/` | entries go out, one at a time per participant; `settle.rs` writes what came of it, `outcome.rs` is the failure table |
 //! | `perform/`, `scripts.rs` | what flows have others do |
@@ -58,6 +59,7 @@ mod stop;
 mod timers;
 mod token;
 mod transcript;
+mod unit;
 mod watch;
 mod webhooks;
 
@@ -70,8 +72,8 @@ pub use engine::{Engine, Settings};
 pub use hints::{About, Hints, InProcess};
 pub use ingress::Trouble;
 pub use interline_store::{
-    Access, AccessRow, CustomerFound, Erased, FileShare, Filter, FlowRow, FlowVersion, KeyRow, LabelSum, Period, ShareRow,
-    TagSum, TaskSum, WordSum,
+    Access, AccessRow, CustomerFound, Erased, FileShare, Filter, FlowRow, FlowVersion, KeyRow, LabelSum,
+    Period, ShareRow, TagSum, TaskSum, WordSum,
 };
 pub use keys::{Holder, KeyRole, NewKey, create_key};
 pub use operate::{After, Detail, NotDone, Overview, Seat};

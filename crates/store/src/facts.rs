@@ -298,7 +298,12 @@ impl Store {
     }
 
     /// Runs of tasks that ended in a period; `daily`: day by day.
-    pub async fn task_sums(&self, app: &str, period: &Period<'_>, daily: bool) -> Result<Vec<TaskSum>, Error> {
+    pub async fn task_sums(
+        &self,
+        app: &str,
+        period: &Period<'_>,
+        daily: bool,
+    ) -> Result<Vec<TaskSum>, Error> {
         let rows = sqlx::query(
             "SELECT task_run.task AS task, (task_run.at / $5) * $6 AS day, task_run.done AS done, \
              facts.label AS label, count(*) AS runs, \

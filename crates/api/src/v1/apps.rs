@@ -141,6 +141,9 @@ pub(super) struct DocumentShape {
 #[schema(as = DocumentFlow)]
 #[allow(dead_code, reason = "only its schema is used")]
 pub(super) struct FlowShape {
+    /// What it is for, in a line.
+    #[schema(required = false)]
+    title: String,
     /// The node that runs when the customer opens the chat.
     start: String,
     /// What the customer may say, first match first: `any` (whole words, in any case) and `go_to`.
@@ -153,15 +156,30 @@ pub(super) struct FlowShape {
     #[schema(required = false)]
     returned: String,
     /// The node, or the flow (`{ flow: … }`), that runs when a transfer found no agent and its node says nothing else.
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = Value, required = false)]
     no_agents: (),
     /// The node, or the flow, that runs when a transfer came outside working hours and its node says nothing else.
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = Value, required = false)]
     out_of_hours: (),
+    /// The node, or the flow, that runs without words when a caller hangs up.
+    #[schema(value_type = Value, required = false)]
+    exit: (),
+    /// What is said, and done in the end, while the bot waits for others.
+    #[schema(value_type = Object, required = false)]
+    no_input: (),
+    /// The error exit of nodes that have none: `message`, `go_to`.
+    #[schema(value_type = Object, required = false)]
+    on_error: (),
+    /// Voice properties of nodes that have none.
+    #[schema(value_type = Object, required = false)]
+    voice: (),
     /// The nodes by name, each with its type: `message`, `ivr_menu`, `digit_input`, `split`, `business_hours`,
     /// `agent_availability`, `set_queue`, `deflection`, `automation`, `api`, `go_to_flow`, `script`, `agent_transfer`, `end`.
     #[schema(value_type = Object, required = false)]
     nodes: (),
+    /// Where the nodes stand in the designer.
+    #[schema(value_type = Object, required = false)]
+    layout: (),
 }
 
 /// Which app, and what it is called.

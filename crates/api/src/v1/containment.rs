@@ -166,7 +166,8 @@ impl From<Sums> for Containment {
             count.finish(whole);
         }
         let words = |sums: Vec<interline_engine::WordSum>| {
-            let word = |sum: interline_engine::WordSum| Word { word: sum.word, conversations: sum.conversations };
+            let word =
+                |sum: interline_engine::WordSum| Word { word: sum.word, conversations: sum.conversations };
             sums.into_iter().map(word).collect()
         };
         let (failures, closed_by) = (words(sums.failures), words(sums.closed_by));

@@ -435,11 +435,13 @@ async fn list_versions(
     if found.is_empty() {
         apps.knows_flow(&scope.app, &name).await?;
     }
-    Ok(Json(Page::of("flow_versions", query.limit, found, |row| row.version, |row| VersionSummary {
-        version: row.version,
-        at: At(row.at),
-        by: row.by,
-    })))
+    Ok(Json(Page::of(
+        "flow_versions",
+        query.limit,
+        found,
+        |row| row.version,
+        |row| VersionSummary { version: row.version, at: At(row.at), by: row.by },
+    )))
 }
 
 /// Get a version of a flow

@@ -298,12 +298,14 @@ impl From<entry::Speaker> for Speaker {
 impl From<entry::Body> for Body {
     fn from(body: entry::Body) -> Self {
         match body {
-            entry::Body::Text(entry::Text { text, rich, client_id, files, recording: _, heard: _ }) => Self::Text {
-                text,
-                rich,
-                client_id,
-                files: files.into_iter().map(super::files::File::from).collect(),
-            },
+            entry::Body::Text(entry::Text { text, rich, client_id, files, recording: _, heard: _ }) => {
+                Self::Text {
+                    text,
+                    rich,
+                    client_id,
+                    files: files.into_iter().map(super::files::File::from).collect(),
+                }
+            }
             entry::Body::Open => Self::Open,
             entry::Body::Close { participant, outcome } => {
                 Self::Close { participant: participant.0, outcome: outcome.into() }
@@ -318,9 +320,11 @@ impl From<entry::Body> for Body {
             entry::Body::Closed => Self::Closed,
             entry::Body::TurnDone(_) => Self::TurnDone,
             entry::Body::Voice(_) => Self::Voice,
-            entry::Body::Work { participant, work } => {
-                Self::Work { participant: participant.0, work: work.no, task: work.task.performer()[1..].to_owned() }
-            }
+            entry::Body::Work { participant, work } => Self::Work {
+                participant: participant.0,
+                work: work.no,
+                task: work.task.performer()[1..].to_owned(),
+            },
             entry::Body::Note(note) => note.into(),
         }
     }
@@ -346,16 +350,12 @@ impl From<entry::Note> for Body {
             }
             entry::Note::Stalled { participant, code } => Self::Stalled { participant: participant.0, code },
             entry::Note::Operator { by, act } => Self::Operator { key: by, act: act.into() },
-            entry::Note::FlowFailed { place, why } => Self::FlowFailed {
-                flow: place.flow.to_string(),
-                node: place.node.to_string(),
-                why,
-            },
-            entry::Note::ScriptLog { place, lines } => Self::ScriptLog {
-                flow: place.flow.to_string(),
-                node: place.node.to_string(),
-                lines,
-            },
+            entry::Note::FlowFailed { place, why } => {
+                Self::FlowFailed { flow: place.flow.to_string(), node: place.node.to_string(), why }
+            }
+            entry::Note::ScriptLog { place, lines } => {
+                Self::ScriptLog { flow: place.flow.to_string(), node: place.node.to_string(), lines }
+            }
             entry::Note::Worked { no, came } => Self::Worked { work: no, came },
             entry::Note::Gone { participant, code } => Self::Gone { participant: participant.0, code },
         }

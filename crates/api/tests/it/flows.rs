@@ -39,12 +39,19 @@ async fn a_flow_is_drafted_validated_published_and_restored() {
     let place = "flows.help.nodes.a.message.next";
     assert_eq!(written["findings"][0]["path"], place);
     admin.post(&path("/flows/help/draft/publish"), json!({})).await.invalid_at(place);
-    admin.with("if-match", "\"7\"").put(&path("/flows/help/draft"), half).await.refused(412, "version_conflict");
+    admin
+        .with("if-match", "\"7\"")
+        .put(&path("/flows/help/draft"), half)
+        .await
+        .refused(412, "version_conflict");
 
     admin.put(&path("/flows/help"), says("two")).await.is(200);
     let versions = admin.get(&path("/flows/help/versions")).await.is(200);
     assert_eq!(versions["items"].as_array().unwrap().len(), 2);
-    assert_eq!((&versions["items"][0]["version"], &versions["items"][0]["by"]), (&json!(2), &json!("admin key")));
+    assert_eq!(
+        (&versions["items"][0]["version"], &versions["items"][0]["by"]),
+        (&json!(2), &json!("admin key"))
+    );
     let first = admin.get(&path("/flows/help/versions/1")).await.is(200);
     assert_eq!(first["flow"]["nodes"]["a"]["message"]["text"], "one");
     admin.act(&path("/flows/help/versions/1/restore")).await.is(200);
@@ -85,12 +92,14 @@ async fn what_is_counted_adds_up() {
     let (_, conversation) = world.talking(&admin, "anna").await;
     let all = until(&admin, &path("/containment"), |body| body["agent"]["joined"] == 1).await;
     let labels = ["agent", "drop_off", "self_service"];
-    for field in ["conversations", "interactive", "closed", "reached", "accepted", "joined", "failed", "recontacts"] {
+    for field in
+        ["conversations", "interactive", "closed", "reached", "accepted", "joined", "failed", "recontacts"]
+    {
         let sum: i64 = labels.iter().map(|label| all[*label][field].as_i64().unwrap()).sum();
         assert_eq!(all["all"][field], sum, "{field}: {all:#}");
     }
     assert_eq!((&all["agent"]["share"], &all["all"]["share"]), (&json!(100.0), &json!(100.0)));
-    admin.act(&path(&format!("/conversations/{conversation}/end"))).await.is(200);
+    admin.act(&path(&format!("/conversations/{conversation}/end"))).await.is(204);
     let all = until(&admin, &path("/containment"), |body| body["all"]["closed"] == 1).await;
     assert_eq!(all["closed_by"], json!([{ "word": "operator", "conversations": 1 }]));
     let tasks = admin.get(&path("/containment/tasks?daily=true")).await.is(200);
@@ -99,6 +108,12 @@ async fn what_is_counted_adds_up() {
     let sum: i64 = labels.iter().map(|label| task[*label].as_i64().unwrap()).sum();
     assert_eq!(task["conversations"], sum);
     admin.get(&path("/containment/tags")).await.is(200);
-    admin.get(&path("/containment?from=2026-01-02T00:00:00Z&before=2026-01-01T00:00:00Z")).await.invalid_at("before");
-    admin.get(&path("/containment?from=2020-01-01T00:00:00Z&before=2026-01-01T00:00:00Z")).await.invalid_at("before");
+    admin
+        .get(&path("/containment?from=2026-01-02T00:00:00Z&before=2026-01-01T00:00:00Z"))
+        .await
+        .invalid_at("before");
+    admin
+        .get(&path("/containment?from=2020-01-01T00:00:00Z&before=2026-01-01T00:00:00Z"))
+        .await
+        .invalid_at("before");
 }

@@ -37,7 +37,8 @@ struct Message {
 }
 
 fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({ "error": { "message": message, "type": "invalid_request_error" } }))).into_response()
+    (status, Json(json!({ "error": { "message": message, "type": "invalid_request_error" } })))
+        .into_response()
 }
 
 fn is_known(key: Option<&String>, headers: &HeaderMap) -> bool {
@@ -57,12 +58,15 @@ async fn complete(State(key): State<Option<String>>, headers: HeaderMap, body: S
     }
     let asked: Asked = match serde_json::from_str(&body) {
         Ok(asked) => asked,
-        Err(_) => return refused(StatusCode::BAD_REQUEST, "we could not parse the JSON body of your request"),
+        Err(_) => {
+            return refused(StatusCode::BAD_REQUEST, "we could not parse the JSON body of your request");
+        }
     };
     if asked.model.is_empty() || asked.messages.is_empty() || asked.stream {
         return refused(StatusCode::BAD_REQUEST, "model and messages are needed; nothing is streamed here");
     }
-    if asked.messages.iter().any(|message| !matches!(message.role.as_str(), "system" | "user" | "assistant")) {
+    if asked.messages.iter().any(|message| !matches!(message.role.as_str(), "system" | "user" | "assistant"))
+    {
         return refused(StatusCode::BAD_REQUEST, "a message has a role that there is not");
     }
     let said = asked.messages.iter().rev().find(|message| message.role == "user");

@@ -24,7 +24,9 @@ async fn turn(answer: Value) -> Result<interline_core::flow::work::Reply, interl
 
 #[tokio::test]
 async fn the_model_is_told_who_said_what_and_answers() {
-    let (url, seen) = answers("/v1/chat/completions", completion(json!({ "role": "assistant", "content": " Hello " }))).await;
+    let (url, seen) =
+        answers("/v1/chat/completions", completion(json!({ "role": "assistant", "content": " Hello " })))
+            .await;
     let settings = json!({
         "url": format!("{url}/v1/"), "model": "small", "api_key": "k", "system": "You sell shoes.", "temperature": 0.5 });
     let bot = OpenAi.build(settings, http(&url)).unwrap();
@@ -34,25 +36,36 @@ async fn the_model_is_told_who_said_what_and_answers() {
     assert_eq!((reply.says, reply.then), (vec!["Hello".to_owned()], Then::Listens));
     let (headers, body) = seen.lock().unwrap()[0].clone();
     assert_eq!(headers["authorization"], "Bearer k");
-    assert_eq!((&body["model"], &body["temperature"], &body["stream"]), (&json!("small"), &json!(0.5), &json!(false)));
+    assert_eq!(
+        (&body["model"], &body["temperature"], &body["stream"]),
+        (&json!("small"), &json!(0.5), &json!(false))
+    );
     let messages = body["messages"].as_array().unwrap();
     let roles: Vec<&str> = messages.iter().map(|message| message["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["system", "assistant", "assistant", "user"]);
     let system = messages[0]["content"].as_str().unwrap();
-    for told in ["You sell shoes.", "Find the order.", "\"tier\":\"gold\"", "That part is over (agent_ended)"] {
+    for told in ["You sell shoes.", "Find the order.", "\"tier\":\"gold\"", "That part is over (agent_ended)"]
+    {
         assert!(system.contains(told), "{told}: {system}");
     }
     assert!(!system.contains("where is it?"), "what the customer says is no instruction");
     assert_eq!(messages[2]["content"], "[human agent] I am Kim");
-    let tools: Vec<&str> =
-        body["tools"].as_array().unwrap().iter().map(|tool| tool["function"]["name"].as_str().unwrap()).collect();
+    let tools: Vec<&str> = body["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["function"]["name"].as_str().unwrap())
+        .collect();
     assert_eq!(tools, ["transfer_to_agent", "finish"]);
 }
 
 #[tokio::test]
 async fn the_tools_hand_over_and_finish() {
     for (answer, then) in [
-        (calls("transfer_to_agent", r#"{"reason":"angry"}"#), Then::Transfer { reason: Some("angry".into()) }),
+        (
+            calls("transfer_to_agent", r#"{"reason":"angry"}"#),
+            Then::Transfer { reason: Some("angry".into()) },
+        ),
         (calls("transfer_to_agent", "{"), Then::Transfer { reason: None }),
         (calls("finish", r#"{"success":true}"#), Then::Done),
         (calls("finish", r#"{"success":false}"#), Then::GivesUp),

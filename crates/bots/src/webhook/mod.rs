@@ -132,17 +132,14 @@ enum Action {
 
 /// What was said, as a bot is told it.
 pub(crate) fn lines(before: &[Entry]) -> Vec<Line<'_>> {
-    let line = |entry: &'_ Entry| {
-        let by = match entry.by {
-            Speaker::Customer => "customer",
-            Speaker::Bot | Speaker::System => "bot",
-            Speaker::Agent { .. } | Speaker::Operator { .. } => "agent",
-        };
-        by
+    let by = |entry: &Entry| match entry.by {
+        Speaker::Customer => "customer",
+        Speaker::Bot | Speaker::System => "bot",
+        Speaker::Agent { .. } | Speaker::Operator { .. } => "agent",
     };
     let said = before.iter().filter_map(|entry| Some((entry, entry.text()?)));
     let said = said.filter(|(_, text)| !text.text.is_empty());
-    said.map(|(entry, text)| Line { by: line(entry), text: &text.text }).collect()
+    said.map(|(entry, text)| Line { by: by(entry), text: &text.text }).collect()
 }
 
 impl Hook {
@@ -175,7 +172,11 @@ impl Bot for Hook {
             history: lines(&asked.before),
             human_part_over: turn.human_part_over.as_deref(),
         };
-        let answer: Answer = self.http.send(self.request(Some(asked), &question)).await?.json()?;
+        // An object first: serde would read a list as the fields of an answer.
+        let answer: Map<String, Value> =
+            self.http.send(self.request(Some(asked), &question)).await?.json()?;
+        let unreadable = |_| Failure::Bug(Cause::new(Reason::VendorError, "the answer cannot be read"));
+        let answer: Answer = serde_json::from_value(Value::Object(answer)).map_err(unreadable)?;
         if answer.messages.len() > MOST_MESSAGES
             || answer.messages.iter().any(|message| message.len() > LONGEST_MESSAGE)
         {

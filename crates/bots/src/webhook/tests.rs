@@ -86,19 +86,24 @@ async fn a_turn_is_asked_and_answered() {
     let then = Then::Transfer { reason: Some("lost".into()) };
     assert_eq!(reply, Reply { says: vec!["On its way".into()], context, then });
     let (headers, body) = seen.lock().unwrap()[0].clone();
-    assert_eq!((headers["authorization"].as_bytes(), headers["idempotency-key"].as_bytes()), (
-        &b"Bearer s3cret"[..], &b"cnv_1/7"[..]));
-    assert_eq!(body, json!({
-        "conversation": "cnv_1",
-        "customer": { "id": "u-01a204dd-17f5-74ae-b94b-cf55b9bf7754", "channel": "web" },
-        "text": "where is it?",
-        "context": { "tier": "gold" },
-        "history": [
-            { "by": "bot", "text": "Hello" },
-            { "by": "agent", "text": "I am Kim" },
-            { "by": "customer", "text": "where is it?" },
-        ],
-    }));
+    assert_eq!(
+        (headers["authorization"].as_bytes(), headers["idempotency-key"].as_bytes()),
+        (&b"Bearer s3cret"[..], &b"cnv_1/7"[..])
+    );
+    assert_eq!(
+        body,
+        json!({
+            "conversation": "cnv_1",
+            "customer": { "id": "u-01a204dd-17f5-74ae-b94b-cf55b9bf7754", "channel": "web" },
+            "text": "where is it?",
+            "context": { "tier": "gold" },
+            "history": [
+                { "by": "bot", "text": "Hello" },
+                { "by": "agent", "text": "I am Kim" },
+                { "by": "customer", "text": "where is it?" },
+            ],
+        })
+    );
 }
 
 #[tokio::test]
@@ -112,11 +117,17 @@ async fn every_action_is_read() {
 
 #[tokio::test]
 async fn what_is_no_answer_is_a_failure() {
-    for answer in [json!({ "action": "dance" }), json!([]), json!({ "messages": vec!["x"; 21] }), json!({ "messages": ["x".repeat(9_000)] })] {
+    for answer in [
+        json!({ "action": "dance" }),
+        json!([]),
+        json!({ "messages": vec!["x"; 21] }),
+        json!({ "messages": ["x".repeat(9_000)] }),
+    ] {
         let (url, _) = answers("/", answer.clone()).await;
         let bot = Webhook.build(json!({ "url": url }), http(&url)).unwrap();
         assert!(bot.turn(&asked(json!({ "bot": "b" }))).await.is_err(), "{answer}");
     }
-    let bot = Webhook.build(json!({ "url": "http://127.0.0.1:9/" }), Http::new(Guard::default()).unwrap()).unwrap();
+    let bot =
+        Webhook.build(json!({ "url": "http://127.0.0.1:9/" }), Http::new(Guard::default()).unwrap()).unwrap();
     assert!(bot.turn(&asked(json!({ "bot": "b" }))).await.is_err(), "a private address is refused");
 }

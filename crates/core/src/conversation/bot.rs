@@ -4,13 +4,13 @@ use super::entry::{Body, Note, Role, Speaker};
 use super::facts::ClosedBy;
 use super::hold::Way;
 use super::input::Input;
-use super::state::{Owner, Quiet, State};
+use super::state::{Owner, Quiet, State, brief};
 use super::step::Work;
+use crate::Time;
 use crate::flow::memory::Wait;
 use crate::flow::work::{self, Work as Piece};
 use crate::flow::{self, Act, Around, Event, Expects, Scope};
 use crate::transfer::{Ask, Outcome, Stage};
-use crate::Time;
 
 impl Work<'_> {
     /// The flow hears of something, and acts.
@@ -176,7 +176,7 @@ impl Work<'_> {
         let mut ask = std::mem::replace(&mut bot.ask, kept);
         let scope = Scope::new(self.app, id, customer, bot, None);
         let filled = |texts: &std::collections::BTreeMap<String, String>| {
-            texts.iter().map(|(name, text)| (name.clone(), scope.fill(text))).collect()
+            texts.iter().map(|(name, text)| (name.clone(), brief(&scope.fill(text)))).collect()
         };
         let call = &node.call;
         ask.call.party = call.party;
@@ -201,7 +201,7 @@ impl Work<'_> {
     pub(super) fn data(&self, node: &flow::AgentTransfer) -> std::collections::BTreeMap<String, String> {
         let State { id, customer, bot, .. } = &self.state;
         let scope = Scope::new(self.app, id, customer, bot, None);
-        node.data.iter().map(|(name, text)| (name.clone(), scope.fill(text))).collect()
+        node.data.iter().map(|(name, text)| (name.clone(), brief(&scope.fill(text)))).collect()
     }
 
     // ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,7 +220,8 @@ impl Work<'_> {
     /// The bot is back: a deadline from before the human part is not the one that counts.
     pub(super) fn quiet_from_now(&mut self) {
         let Some(minutes) = self.app.sessions.inactivity_minutes else { return };
-        let first = self.app.sessions.reminder.as_ref().map_or(minutes, |reminder| reminder.minutes.min(minutes));
+        let first =
+            self.app.sessions.reminder.as_ref().map_or(minutes, |reminder| reminder.minutes.min(minutes));
         let deadline = self.now.plus(minutes_ms(first));
         self.state.quiet = Some(Quiet { since: self.now, deadline, reminded: false });
     }
@@ -268,7 +269,8 @@ impl Work<'_> {
         let spoke = matches!(input, Input::Connected | Input::CustomerSaid(_) | Input::NoInput);
         let expects = match self.state.owner {
             Owner::Closed => {
-                let handed_off = self.state.bot.turn.take().filter(|turn| matches!(turn, Expects::HandedOff(_)));
+                let handed_off =
+                    self.state.bot.turn.take().filter(|turn| matches!(turn, Expects::HandedOff(_)));
                 (before != Owner::Closed).then(|| handed_off.unwrap_or(Expects::End))
             }
             Owner::Agent => {

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::step::Work;
 use crate::Time;
 use crate::flow::Place;
 use crate::flow::node::Containment;
-use crate::transfer::Reason;
+use crate::transfer::{Reason, Stage};
 
 /// The facts of one conversation. Relayed lines do not change them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -158,6 +159,26 @@ impl Facts {
     /// Whether nothing is noted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl Work<'_> {
+    pub(super) fn count_accepted(&mut self) {
+        // Once in a rung: where it is told twice, the second one is of a later stage.
+        if self.stage() == Some(Stage::Opening) {
+            self.state.facts.accepted += 1;
+            self.state.facts.accepted_at.get_or_insert(self.now);
+        }
+    }
+
+    pub(super) fn count_joined(&mut self) {
+        self.state.facts.joined += 1;
+        self.state.facts.joined_at.get_or_insert(self.now);
+    }
+
+    pub(super) fn count_failure(&mut self, reason: Reason) {
+        self.state.facts.failed += 1;
+        self.state.facts.failed_why = Some(reason);
     }
 }
 

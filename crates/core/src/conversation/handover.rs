@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use super::classify::{Call, Meaning, classify};
 use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
+use super::facts::ClosedBy;
 use super::input::{AgentEvent, Scope};
 use super::request_id::{RequestId, RequestKind};
 use super::state::{Owner, brief};
 use super::step::Work;
 use crate::app::AgentSystem;
 use crate::flow::{Expects, Place};
-use super::facts::ClosedBy;
 use crate::transfer::deadline::{Overdue, deadline, overdue};
 use crate::transfer::{Ask, Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
 use crate::{IntegrationName, ParticipantNo, Seq};
@@ -26,7 +26,8 @@ impl Work<'_> {
 
     /// The flow reached a transfer node.
     pub(super) fn request_transfer(&mut self, place: &Place) {
-        let Some(settings) = self.app.flows.get(&place.flow).and_then(|flow| flow.transfer(&place.node)) else {
+        let Some(settings) = self.app.flows.get(&place.flow).and_then(|flow| flow.transfer(&place.node))
+        else {
             return;
         };
         let (ask, data) = (self.ask(settings), self.data(settings));
@@ -303,24 +304,6 @@ impl Work<'_> {
         self.close_conversation(Outcome::HandedOff, ClosedBy::HandedOff);
     }
 
-    fn count_accepted(&mut self) {
-        // Once in a rung: where it is told twice, the second one is of a later stage.
-        if self.stage() == Some(Stage::Opening) {
-            self.state.facts.accepted += 1;
-            self.state.facts.accepted_at.get_or_insert(self.now);
-        }
-    }
-
-    fn count_joined(&mut self) {
-        self.state.facts.joined += 1;
-        self.state.facts.joined_at.get_or_insert(self.now);
-    }
-
-    fn count_failure(&mut self, reason: Reason) {
-        self.state.facts.failed += 1;
-        self.state.facts.failed_why = Some(reason);
-    }
-
     /// The rung failed: the next one, or the end.
     pub(super) fn rung_failed(&mut self, failure: Failure) {
         let Some(transfer) = &self.state.transfer else { return };
@@ -408,7 +391,14 @@ impl Work<'_> {
         }
         if next == Owner::Bot {
             let place = transfer.place();
-            self.return_to_bot(place.as_ref(), outcome, tag, transfer.first, transfer.talked, transfer.for_bot);
+            self.return_to_bot(
+                place.as_ref(),
+                outcome,
+                tag,
+                transfer.first,
+                transfer.talked,
+                transfer.for_bot,
+            );
         }
     }
 

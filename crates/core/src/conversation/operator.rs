@@ -3,8 +3,8 @@
 //! Every act is noted with who did it, also when nothing comes of it and when the conversation is over: an operator who
 //! pressed a button finds it in the timeline.
 
-use super::facts::ClosedBy;
 use super::entry::{Body, Note, Role, Speaker, Text};
+use super::facts::ClosedBy;
 use super::input::OperatorAct;
 use super::step::Work;
 use crate::transfer::{Failure, Outcome, Reason, Stage};

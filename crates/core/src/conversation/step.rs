@@ -5,11 +5,11 @@
 //! the transfer machine in `handover.rs`, what comes of deliveries in `delivery.rs`, what operators do in `operator.rs`.
 
 use super::entry::{Body, Entry, Note, Role, Speaker};
+use super::facts::ClosedBy;
 use super::facts::{Tag, TaskRun};
 use super::input::Input;
 use super::participant::Participant;
 use super::state::{Owner, State};
-use super::facts::ClosedBy;
 use crate::flow::script::{Answer, Fault, Why};
 use crate::flow::{Answers, NeedScript};
 use crate::transfer::Outcome;

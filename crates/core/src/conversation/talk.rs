@@ -2,12 +2,12 @@
 
 use super::classify::Call;
 use super::entry::{Body, Entry, Note, Role, Speaker, Text};
+use super::facts::Standing;
 use super::hold::{Held, MAX_HELD, MAX_HELD_BYTES, MAX_UNANSWERED, Way, weight};
 use super::participant::Participant;
 use super::state::Owner;
 use super::step::Work;
 use crate::app::HoldPolicy;
-use super::facts::Standing;
 use crate::flow::{Event, Place};
 use crate::transfer::{ForBot, Outcome, Stage};
 use crate::{Seq, TransferNo};

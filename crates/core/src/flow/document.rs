@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::VoiceProperties;
 use super::node::{AgentTransfer, Node};
 use super::prompt::Variants;
-use super::VoiceProperties;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
@@ -229,7 +229,8 @@ impl Flow {
 
     /// Takes an agent system out of every node that names it. Returns those nodes.
     pub fn unname_agent(&mut self, agent: &crate::IntegrationName) -> Vec<NodeId> {
-        let unnamed = self.nodes.iter_mut().filter_map(|(id, node)| node.unname_agent(agent).then(|| id.clone()));
+        let unnamed =
+            self.nodes.iter_mut().filter_map(|(id, node)| node.unname_agent(agent).then(|| id.clone()));
         unnamed.collect()
     }
 }

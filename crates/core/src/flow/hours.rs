@@ -79,7 +79,8 @@ impl Hours {
     /// The hours make no sense.
     pub fn open(&self, now: Time) -> Result<bool, Unclear> {
         let local = self.local(now)?;
-        let minute = u16::try_from(local.hour()).unwrap_or(0) * 60 + u16::try_from(local.minute()).unwrap_or(0);
+        let minute =
+            u16::try_from(local.hour()).unwrap_or(0) * 60 + u16::try_from(local.minute()).unwrap_or(0);
         let today = self.spans_of(local.date())?;
         if today.iter().any(|(from, to)| *from <= minute && minute < if to > from { *to } else { DAY }) {
             return Ok(true);

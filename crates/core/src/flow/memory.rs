@@ -12,9 +12,13 @@ use crate::Time;
 use crate::transfer::ask::{Ask, Tags};
 
 /// All variables together, in bytes of JSON. One that does not fit is not set, and the node that sets it fails.
-pub const MOST_VARIABLES: usize = 64 * 1024;
+pub const MOST_VARIABLES: usize = 32 * 1024;
+/// What the customer said last is kept so far, in bytes.
+pub const MOST_SAID: usize = 16 * 1024;
 /// So many lines that the customer says while the bot is at work are kept for it.
 pub const MOST_PENDING: usize = 5;
+/// And so much of each, in bytes.
+pub const MOST_OF_PENDING: usize = 2 * 1024;
 
 /// What the bot remembers.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -122,9 +126,8 @@ impl Memory {
 
     /// Whether all variables fit.
     pub fn fits(&self) -> bool {
-        let size = |map: &Map<String, Value>| serde_json::to_vec(map).map_or(usize::MAX, |json| json.len());
-        let all = [&self.variables, &self.steps, &self.user_session, &self.bot_session, &self.ask.user];
-        all.into_iter().map(size).fold(0, usize::saturating_add) <= MOST_VARIABLES
+        let all = (&self.variables, &self.steps, &self.user_session, &self.bot_session, &self.ask);
+        serde_json::to_vec(&all).is_ok_and(|json| json.len() <= MOST_VARIABLES)
     }
 
     /// Whether nothing is remembered.

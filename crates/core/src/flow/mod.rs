@@ -22,6 +22,7 @@ mod flows;
 pub mod hours;
 pub mod interpolate;
 pub mod memory;
+mod names;
 pub mod node;
 mod prompt;
 mod run;
@@ -31,9 +32,7 @@ mod words;
 pub mod work;
 
 pub use check::{Fault, Known, Severity, check};
-pub use document::{
-    Flow, FlowName, GiveUp, Goto, MAIN, NoInput, NodeId, OnFailure, OtherFlow, Words,
-};
+pub use document::{Flow, FlowName, GiveUp, Goto, MAIN, NoInput, NodeId, OnFailure, OtherFlow, Words};
 pub use expects::{Asks, Expects, MenuChoice, Takes, VoiceProperties};
 pub use flows::{Flows, Place};
 pub use memory::Memory;

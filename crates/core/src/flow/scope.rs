@@ -78,7 +78,8 @@ impl<'a> Scope<'a> {
     /// What is known of the person, by the names that scripts know.
     fn person(&self) -> Value {
         let profile = &self.customer.profile;
-        let mut person = json!({ "_id": self.customer.id.user_id(), "identities": [{ "val": self.customer.address }] });
+        let mut person =
+            json!({ "_id": self.customer.id.user_id(), "identities": [{ "val": self.customer.address }] });
         let known = [
             ("firstName", &profile.first_name),
             ("lastName", &profile.last_name),
@@ -114,7 +115,8 @@ impl<'a> Scope<'a> {
         if !connection.headers.is_empty() {
             handle.insert("sipHeaders".into(), json!(connection.headers));
         }
-        let known = [("caller", &connection.caller), ("called", &connection.called), ("callId", &connection.call_id)];
+        let known =
+            [("caller", &connection.caller), ("called", &connection.called), ("callId", &connection.call_id)];
         for (name, value) in known.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             handle.entry(name).or_insert_with(|| Value::from(value.as_str()));
         }
@@ -126,7 +128,8 @@ impl<'a> Scope<'a> {
         if connection.returns && !connection.is_call {
             put("isReturn24hCC", Value::Bool(true));
         }
-        let mut last = json!({ "channel": kind, "messagePayload": { "message": { "body": self.memory.text } } });
+        let mut last =
+            json!({ "channel": kind, "messagePayload": { "message": { "body": self.memory.text } } });
         if let Some(heard) = self.said.and_then(|said| said.heard.as_ref()) {
             last["asrMetaData"] = Value::Object(heard.asr.clone());
         }

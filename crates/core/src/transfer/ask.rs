@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::flow::script::{PRIORITY, Recording};
 use crate::flow::VoiceProperties;
+use crate::flow::script::{PRIORITY, Recording};
 
 /// What is asked of a transfer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use interline_core::app::{AgentSystem, App, HoldPolicy};
-use interline_core::flow::{AgentTransfer, End, Flow, Flows, Goto, MAIN, Message, Node, NodeId, OnFailure, Words};
+use interline_core::flow::{
+    AgentTransfer, End, Flow, Flows, Goto, MAIN, Message, Node, NodeId, OnFailure, Words,
+};
 use interline_core::transfer::Target;
 use interline_core::transfer::deadline::Deadlines;
 use proptest::prelude::*;

@@ -89,7 +89,9 @@ fn delete(
 ) -> Result<Draft, Refused> {
     let document = &mut draft.document;
     if document.bots.remove(name).is_some() {
-        let uses = document.all_flows().find_map(|(_, at, flow)| Some(format!("{at}.nodes.{}", flow.uses_bot(name)?)));
+        let uses = document
+            .all_flows()
+            .find_map(|(_, at, flow)| Some(format!("{at}.nodes.{}", flow.uses_bot(name)?)));
         return match uses {
             Some(place) => Err(Refused::InUse {
                 code: "bot_in_use",

@@ -13,10 +13,10 @@ use interline_store::{FlowRow, FlowVersion, Published, PutDraft};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use super::Invalid;
 use super::apps::{Apps, Changed, Draft, Origin, Refused};
 use super::build::Site;
 use super::document::Document;
-use super::Invalid;
 use crate::ingress::Trouble;
 
 /// The longest and shortest silence that may end a conversation, minutes (the field's own range).
@@ -106,9 +106,9 @@ pub(super) fn check(document: &Document, site: &Site<'_>, faults: &mut Vec<Inval
         return;
     }
     for (_, at, flow) in document.all_flows() {
-        let unchanged = site.current.is_some_and(|current| {
-            current.all_flows().any(|(_, there, known)| there == at && known == flow)
-        });
+        let unchanged = site
+            .current
+            .is_some_and(|current| current.all_flows().any(|(_, there, known)| there == at && known == flow));
         judge_addresses(&at, flow, document, site, unchanged, faults);
         let found = findings(&at, flow, document);
         let errors = found.into_iter().filter(|fault| fault.severity == Severity::Error);

@@ -28,8 +28,7 @@ pub(super) fn secrets(document: &Document) -> Vec<String> {
         .map(|name| format!("/credentials/{}/client_secret", escaped(name)))
         .collect();
     found.extend(document.env.keys().map(|name| format!("/env/{}", escaped(name))));
-    let kinds =
-        [("channels", &document.channels), ("agents", &document.agents), ("bots", &document.bots)];
+    let kinds = [("channels", &document.channels), ("agents", &document.agents), ("bots", &document.bots)];
     for (group, integrations) in kinds {
         for (name, integration) in integrations {
             let Some(schema) = settings_schema(&integration.kind) else { continue };

@@ -35,8 +35,8 @@ pub use document::{
     Document, FileRules, Identity, Integration, Scan, ScannerDown, Scope, ScopedCredential, Transcript,
     WhenFound,
 };
-pub use mask::{KEPT, masked};
 pub use flows::{FlowRefused, FlowSummary, Validated};
+pub use mask::{KEPT, masked};
 pub use merge::{Difference, Kind, differences, merge};
 pub use retire::Retired;
 

@@ -149,7 +149,8 @@ impl Inner {
             external_id: format!("{}/{no}", slot.key.conversation),
         };
         let inputs = vec![Input::Worked { no, outcome }];
-        let change = Change { rows: &rows, touched: Some(participant), ..Change::inputs(by, inputs, Some(key)) };
+        let change =
+            Change { rows: &rows, touched: Some(participant), ..Change::inputs(by, inputs, Some(key)) };
         // As it is in force now: it may have changed meanwhile.
         let Some(runtime) = self.apps.get(&slot.key.app) else { return Ok(()) };
         let mut guard = slot.live.lock().await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ::http::{HeaderName, Method, header};
 use bytes::Bytes;
-use interline_connector::http::{Payload, Reply, Request};
 use interline_connector::Http;
+use interline_connector::http::{Payload, Reply, Request};
 use interline_core::flow::work::{self, Outcome};
 use serde_json::Value;
 use url::Url;
@@ -36,7 +36,11 @@ pub(super) async fn send(
     }
 }
 
-fn prepare(asked: &work::Request, env: &BTreeMap<String, String>, key: &str) -> Result<Request, &'static str> {
+fn prepare(
+    asked: &work::Request,
+    env: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<Request, &'static str> {
     let url = Url::parse(&asked.url.fill(env)).map_err(|_| "the URL cannot be read")?;
     let method = Method::from_bytes(asked.method.as_str().as_bytes()).map_err(|_| "the method is unknown")?;
     let mut request = Request::new(method, url);
@@ -65,4 +69,3 @@ fn read(body: &[u8]) -> Value {
         Err(_) => Value::String(String::from_utf8_lossy(body).into_owned()),
     }
 }
-

@@ -76,7 +76,11 @@ fn billing_says_so_when_nobody_is_there() {
         let anna = opens(&node).await;
         node.say(&anna, "my invoice is wrong").await;
         node.until_seen(&anna, BUSY).await;
-        node.until_seen(&anna, "bot: I can help with your bill. Say \"billing\", or \"agent\" to talk to a person.").await;
+        node.until_seen(
+            &anna,
+            "bot: I can help with your bill. Say \"billing\", or \"agent\" to talk to a person.",
+        )
+        .await;
         node.engine.stop().await;
     });
 }
@@ -144,7 +148,11 @@ fn outside_of_business_hours_a_call_back_is_noted() {
         let (_shop, node) = shop(world, "business_hours.yaml", closed).await;
         let anna = opens(&node).await;
         node.say(&anna, "agent please").await;
-        node.until_seen(&anna, "bot: We call you back on the next working day. Please tell us your telephone number.").await;
+        node.until_seen(
+            &anna,
+            "bot: We call you back on the next working day. Please tell us your telephone number.",
+        )
+        .await;
         node.say(&anna, "030 1234567").await;
         node.until_seen(&anna, "bot: Thank you. We will call you at 0301234567.").await;
         node.until_seen(&anna, "closed").await;
@@ -166,7 +174,8 @@ fn an_llm_decides_to_hand_over() {
         let anna = opens(&node).await;
         node.until_seen(&anna, "bot: Hello! I am an assistant. What can I do for you?").await;
         node.say(&anna, "my phone is dead").await;
-        node.until_seen(&anna, "bot: You said \"my phone is dead\". Say \"human\" and I hand you over.").await;
+        node.until_seen(&anna, "bot: You said \"my phone is dead\". Say \"human\" and I hand you over.")
+            .await;
         node.say(&anna, "give me a human").await;
         node.until_seen(&anna, "bot: I am connecting you to a colleague.").await;
         until("the agent's side has it", async || shop.desk.conversations().first().map(|_| ())).await;

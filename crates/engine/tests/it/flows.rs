@@ -79,8 +79,10 @@ fn scripts_run_once_and_their_answers_are_the_replay() {
         let anna = node.customer("anna").await;
         node.hear(&anna, None, interline_connector::channel::What::Connected).await;
         node.say(&anna, "hi").await;
-        assert_eq!(node.seen(&anna).await[..5], [
-            "opened", "bot: run 0 gold", "customer: hi", "bot: run 1 and run 2", "bot: sorry"]);
+        assert_eq!(
+            node.seen(&anna).await[..5],
+            ["opened", "bot: run 0 gold", "customer: hi", "bot: run 1 and run 2", "bot: sorry"]
+        );
         assert_eq!(scripts.0.load(Ordering::Relaxed), 4);
         let why = node.notes(&anna).await.into_iter().find_map(|note| match note {
             Note::FlowFailed { place, why } => Some(format!("{}: {why}", place.node)),
@@ -100,7 +102,8 @@ fn scripts_run_once_and_their_answers_are_the_replay() {
             let mut used = 0;
             for input in &recorded.inputs {
                 let answers = &recorded.answers[used..];
-                let stepped = try_step(&world.app, &state, input, answers, recorded.now, recorded.seed).unwrap();
+                let stepped =
+                    try_step(&world.app, &state, input, answers, recorded.now, recorded.seed).unwrap();
                 used += stepped.answers;
                 state = stepped.state;
                 entries.extend(stepped.entries);
@@ -113,13 +116,21 @@ fn scripts_run_once_and_their_answers_are_the_replay() {
 }
 
 /// What an API does with a request: by its path.
-async fn api(With(seen): With<Arc<Mutex<Vec<String>>>>, headers: HeaderMap, uri: axum::http::Uri, body: String) -> Response {
-    let auth = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+async fn api(
+    With(seen): With<Arc<Mutex<Vec<String>>>>,
+    headers: HeaderMap,
+    uri: axum::http::Uri,
+    body: String,
+) -> Response {
+    let auth =
+        headers.get("authorization").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     seen.lock().unwrap().push(format!("{uri} {auth} {body}"));
     match uri.path() {
         "/order" => axum::Json(json!({ "order": { "state": "shipped" } })).into_response(),
         "/broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        "/redirect" => (StatusCode::FOUND, [(header::LOCATION, "http://169.254.169.254/latest")]).into_response(),
+        "/redirect" => {
+            (StatusCode::FOUND, [(header::LOCATION, "http://169.254.169.254/latest")]).into_response()
+        }
         "/hangs" => std::future::pending().await,
         "/large" => "x".repeat(50 * 1024 * 1024).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -236,7 +247,9 @@ impl Bot for Clever {
         self.0.lock().unwrap().push(asked.clone());
         let text = asked.turn.text.clone().unwrap_or_default();
         match text.as_str() {
-            "human" => Ok(Reply { then: Then::Transfer { reason: Some("asked for".into()) }, ..Reply::default() }),
+            "human" => {
+                Ok(Reply { then: Then::Transfer { reason: Some("asked for".into()) }, ..Reply::default() })
+            }
             "break" => Err(Failure::Bug(Cause::new(Reason::VendorError, "broken"))),
             text => Ok(Reply { says: vec![format!("clever {text}")], ..Reply::default() }),
         }
@@ -301,7 +314,9 @@ fn what_is_counted_stands_in_the_commit_that_makes_it() {
         assert_eq!((found.reached, found.interactive, found.failed), (1, true, 0));
         node.say(&berta, "bye").await;
         let sums = node.engine.containment(&node.app, &period).await.unwrap();
-        let by = |label: &str| sums.labels.iter().find(|sum| sum.label == label).map_or(0, |sum| sum.conversations);
+        let by = |label: &str| {
+            sums.labels.iter().find(|sum| sum.label == label).map_or(0, |sum| sum.conversations)
+        };
         assert_eq!((by("agent"), by("selfService"), by("dropOff")), (1, 1, 0));
         assert_eq!(sums.closed_by.len(), 1);
         assert_eq!((sums.closed_by[0].word.as_str(), sums.closed_by[0].conversations), ("bot", 1));
@@ -337,7 +352,9 @@ fn a_conversation_keeps_the_flows_that_it_began_with() {
         let (shop, node) = Shop::running(world).await;
         let anna = node.customer("anna").await;
         node.say(&anna, "one").await;
-        edit_by_api(&node, |value| value["flow"]["nodes"]["echo"]["message"]["text"] = json!("new {{text}}")).await.unwrap();
+        edit_by_api(&node, |value| value["flow"]["nodes"]["echo"]["message"]["text"] = json!("new {{text}}"))
+            .await
+            .unwrap();
         node.say(&anna, "two").await;
         let berta = node.customer("berta").await;
         node.say(&berta, "three").await;

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use axum::Router;
 use interline_bots::openai::simulator;
-use interline_engine::config::{Document, Integration};
+use interline_core::flow::hours::{Day, Hours, Span};
 use interline_core::flow::node::GoToFlow;
 use interline_core::flow::{Flow, Node, NodeId, Words};
-use interline_core::flow::hours::{Day, Hours, Span};
+use interline_engine::config::{Document, Integration};
 use serde_json::json;
 
 /// Each with the word that leads into it.
@@ -23,18 +23,25 @@ const EXAMPLES: [(&str, &str, &str); 4] = [
 /// An example is no flow.
 pub fn add(document: &mut Document, base: &str) -> Result<()> {
     for (word, name, text) in EXAMPLES {
-        let flow: Flow = serde_saphyr::from_str(text).with_context(|| format!("examples/flows/{name}.yaml"))?;
+        let flow: Flow =
+            serde_saphyr::from_str(text).with_context(|| format!("examples/flows/{name}.yaml"))?;
         document.flows.insert(name.into(), flow);
         let node = NodeId::from(format!("example_{name}").as_str());
         let words = Words { any: vec![word.to_owned()], go_to: node.clone() };
         document.flow.words.push(words);
         document.flow.nodes.insert(node, Node::GoToFlow(GoToFlow { name: None, flow: name.into() }));
     }
-    let assistant = json!({ "type": "openai", "url": format!("{base}{}", simulator::PATH), "model": "stand-in" });
+    let assistant =
+        json!({ "type": "openai", "url": format!("{base}{}", simulator::PATH), "model": "stand-in" });
     let assistant: Integration = serde_json::from_value(assistant)?;
     document.bots.insert("assistant".into(), assistant);
     document.hours.insert("default".to_owned(), office_hours());
     Ok(())
+}
+
+/// What a customer says to get into one.
+pub fn words() -> String {
+    EXAMPLES.map(|(word, ..)| word).join(", ")
 }
 
 /// The stand-in for the LLM.

@@ -112,6 +112,7 @@ fn announce(base: &str, bot_id: &str, secret: &str, key: &str) {
     println!("  web chat:   {base}/demo/");
     println!("  agent page: {base}/_sim/botkit/");
     println!("  status:     {base}/status\n");
+    println!("In the chat, these words lead into example flows: {}\n", examples::words());
     println!("The key of the API and of the status page (admin): {key}\n");
     let facts = json!({
         "base": base,

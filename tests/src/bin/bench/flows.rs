@@ -119,7 +119,11 @@ async fn with_script(scripts: &Scripts, app: &App, state: &State, input: &Input)
     loop {
         match try_step(app, state, input, &answers, Time(0), 7) {
             Ok(step) => {
-                anyhow::ensure!(step.state.bot.variables.contains_key("total"), "the script failed: {:?}", step.entries);
+                anyhow::ensure!(
+                    step.state.bot.variables.contains_key("total"),
+                    "the script failed: {:?}",
+                    step.entries
+                );
                 return Ok(begin.elapsed());
             }
             Err(NeedScript(call)) => answers.push(scripts.run(*call).await),

@@ -121,7 +121,8 @@ fn circle_from<'f>(first: &'f NodeId, edges: &BTreeMap<&'f NodeId, BTreeSet<&'f 
     let mut place = BTreeMap::from([(first, 0)]);
     let mut at = first;
     loop {
-        let next = edges.get(at).and_then(|targets| targets.iter().find(|target| edges.contains_key(**target)));
+        let next =
+            edges.get(at).and_then(|targets| targets.iter().find(|target| edges.contains_key(**target)));
         let Some(next) = next.copied() else { return path };
         if let Some(begin) = place.get(next) {
             return path.split_off(*begin);

@@ -100,7 +100,12 @@ impl Findings<'_> {
     }
 
     fn push(&mut self, path: impl fmt::Display, node: Option<&NodeId>, message: String, severity: Severity) {
-        self.faults.push(Fault { path: format!("{}.{path}", self.at), node: node.cloned(), message, severity });
+        self.faults.push(Fault {
+            path: format!("{}.{path}", self.at),
+            node: node.cloned(),
+            message,
+            severity,
+        });
     }
 
     fn targets(&mut self, flow: &Flow) {
@@ -133,7 +138,11 @@ impl Findings<'_> {
                 self.error(&at, Some(id), format!("names the agent system `{agent}`, which does not exist"));
             }
             if let Some(bot) = node.bot().filter(|bot| !(known.is_bot)(bot)) {
-                self.error(format!("{at}.bot"), Some(id), format!("names the bot `{bot}`, which does not exist"));
+                self.error(
+                    format!("{at}.bot"),
+                    Some(id),
+                    format!("names the bot `{bot}`, which does not exist"),
+                );
             }
             let hours = match node {
                 Node::BusinessHours(check) => Some(check.hours.as_str()),
@@ -161,10 +170,12 @@ impl Findings<'_> {
         });
         for (id, before) in befores {
             let Some(other) = (known.flow)(before) else { continue };
-            let asking = graph::reached(other).into_iter().find(|id| other.nodes.get(*id).is_some_and(Node::asks));
+            let asking =
+                graph::reached(other).into_iter().find(|id| other.nodes.get(*id).is_some_and(Node::asks));
             if let Some(asking) = asking {
-                let message =
-                    format!("names the flow `{before}`, whose node `{asking}` asks the customer: that prevents the transfer");
+                let message = format!(
+                    "names the flow `{before}`, whose node `{asking}` asks the customer: that prevents the transfer"
+                );
                 self.error(format!("nodes.{id}.agent_transfer.before"), Some(id), message);
             }
         }

@@ -76,7 +76,10 @@ impl At<'_, '_> {
     fn condition(&mut self, field: &str, condition: &Condition) {
         let (tests, depth) = condition.size();
         if tests > MOST_TESTS || depth > DEEPEST {
-            self.error(field, format!("has more than {MOST_TESTS} tests, or more than {DEEPEST} within each other"));
+            self.error(
+                field,
+                format!("has more than {MOST_TESTS} tests, or more than {DEEPEST} within each other"),
+            );
         }
     }
 
@@ -97,7 +100,8 @@ impl At<'_, '_> {
     fn request(&mut self, field: &str, request: &Request) {
         let url = &request.url;
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let starts_with_setting = parts(url).next().is_some_and(|part| matches!(part, Part::Gap(path) if is_env(path)));
+        let starts_with_setting =
+            parts(url).next().is_some_and(|part| matches!(part, Part::Gap(path) if is_env(path)));
         let Some(rest) = rest else {
             if !starts_with_setting {
                 self.error(field, "begins neither with http:// or https:// nor with a setting (`{{env.…}}`)");
@@ -160,7 +164,8 @@ fn check_menu(at: &mut At<'_, '_>, menu: &Menu, has_error_exit: bool) {
     for (no, choice) in menu.choices.iter().enumerate() {
         let field = format!("choices[{no}].key");
         let mut chars = choice.key.chars();
-        let is_key = chars.next().is_some_and(|c| c.is_ascii_digit() || matches!(c, '*' | '#')) && chars.next().is_none();
+        let is_key = chars.next().is_some_and(|c| c.is_ascii_digit() || matches!(c, '*' | '#'))
+            && chars.next().is_none();
         if !is_key {
             at.error(&field, format!("is `{}`; a key is one of 0-9, * and #", choice.key));
         } else if !keys.insert(choice.key.as_str()) {
@@ -223,7 +228,10 @@ fn check_transfer(at: &mut At<'_, '_>, transfer: &AgentTransfer) {
         at.warning("before", "stands beside `message`: the message is said, then the flow runs");
     }
     if transfer.fallback.is_empty() && transfer.on_failure.is_empty() {
-        at.warning("on_failure", "is not set, and there is no fallback: a transfer that fails ends in the app's text");
+        at.warning(
+            "on_failure",
+            "is not set, and there is no fallback: a transfer that fails ends in the app's text",
+        );
     }
     for name in transfer.call.headers.keys().filter(|name| !is_token(name)) {
         at.error("call.headers", format!("`{name}` is no name of a header"));

@@ -6,8 +6,7 @@ use super::{Act, Event, Go, Machine, NeedScript};
 use crate::conversation::entry::{Note, Text};
 use crate::conversation::facts::Standing;
 use crate::flow::document::{GiveUp, NodeId};
-use crate::flow::interpolate::MOST_TEXT;
-use crate::flow::memory::{At, MOST_PENDING, Wait};
+use crate::flow::memory::{At, MOST_OF_PENDING, MOST_PENDING, MOST_SAID, Wait};
 use crate::flow::node::{AgentAvailability, Api, Automation, Deflection, Digits, Menu, Node, Tries};
 use crate::flow::script;
 use crate::flow::work::{Outcome, Reply, Then};
@@ -50,12 +49,12 @@ impl Machine<'_, '_, '_> {
     fn said(&mut self, waiting: Option<At>, text: &Text) -> Result<Go, NeedScript> {
         self.facts.interactive = true;
         let words = &text.text;
-        let kept = &words[..words.floor_char_boundary(MOST_TEXT)];
+        let kept = &words[..words.floor_char_boundary(MOST_SAID)];
         match waiting {
             // The bot is at work: it hears this when it listens again.
             Some(mut at) if matches!(at.wait, Wait::Work { .. }) => {
                 if at.pending.len() < MOST_PENDING {
-                    at.pending.push(kept.to_owned());
+                    at.pending.push(words[..words.floor_char_boundary(MOST_OF_PENDING)].to_owned());
                 }
                 self.at = Some(at);
                 Ok(Go::Stop)
@@ -125,19 +124,33 @@ impl Machine<'_, '_, '_> {
 
     fn chosen(&mut self, id: &NodeId, menu: &Menu, text: &str, tried: (u8, u8)) -> Result<Go, NeedScript> {
         let Some(choice) = menu.choice(text) else {
-            return self.wrong(id, &menu.wrong_input, &menu.message, tried, |machine, id, (timeouts, wrong)| {
-                machine.wait_for_choice(id, menu, timeouts, wrong)
-            });
+            return self.wrong(
+                id,
+                &menu.wrong_input,
+                &menu.message,
+                tried,
+                |machine, id, (timeouts, wrong)| machine.wait_for_choice(id, menu, timeouts, wrong),
+            );
         };
         self.memory.steps.insert(id.to_string(), Value::from(choice.key.as_str()));
         Ok(Go::to(&choice.go_to))
     }
 
-    fn pressed(&mut self, id: &NodeId, digits: &Digits, text: &str, tried: (u8, u8)) -> Result<Go, NeedScript> {
+    fn pressed(
+        &mut self,
+        id: &NodeId,
+        digits: &Digits,
+        text: &str,
+        tried: (u8, u8),
+    ) -> Result<Go, NeedScript> {
         let Some(pressed) = digits.read(text) else {
-            return self.wrong(id, &digits.wrong_input, &digits.message, tried, |machine, id, (timeouts, wrong)| {
-                machine.wait_for_digits(id, digits, timeouts, wrong)
-            });
+            return self.wrong(
+                id,
+                &digits.wrong_input,
+                &digits.message,
+                tried,
+                |machine, id, (timeouts, wrong)| machine.wait_for_digits(id, digits, timeouts, wrong),
+            );
         };
         self.memory.steps.insert(id.to_string(), Value::from(pressed));
         Ok(Go::to(&digits.next))
@@ -243,7 +256,8 @@ impl Machine<'_, '_, '_> {
         } else {
             excused
         };
-        let next = if excused < rule.retries { now.plus(u64::from(rule.seconds.max(1)) * 1_000) } else { deadline };
+        let next =
+            if excused < rule.retries { now.plus(u64::from(rule.seconds.max(1)) * 1_000) } else { deadline };
         at.until = Some(next.min(deadline).min(given_up.unwrap_or(deadline)));
         if let Wait::Work { no, .. } = at.wait {
             at.wait = Wait::Work { no, since, deadline, excused };
@@ -276,12 +290,18 @@ impl Machine<'_, '_, '_> {
         let id = at.place.node;
         match (self.current().and_then(|flow| flow.nodes.get(&id)), outcome) {
             (Some(Node::AgentAvailability(check)), Outcome::Available(there)) => Ok(available(check, *there)),
-            (Some(Node::Api(api)), Outcome::Answered { status, body }) => Ok(self.api_answered(&id, api, *status, body)),
-            (Some(Node::Api(Api { failure: Some(failure), .. })), Outcome::Failed { .. }) => Ok(Go::to(failure)),
+            (Some(Node::Api(api)), Outcome::Answered { status, body }) => {
+                Ok(self.api_answered(&id, api, *status, body))
+            }
+            (Some(Node::Api(Api { failure: Some(failure), .. })), Outcome::Failed { .. }) => {
+                Ok(Go::to(failure))
+            }
             (Some(Node::Deflection(deflection)), Outcome::Answered { status, .. }) => {
                 Ok(self.deflected(&id, deflection, *status))
             }
-            (Some(Node::Automation(automation)), Outcome::Turned(reply)) => Ok(self.bot_said(&id, automation, reply)),
+            (Some(Node::Automation(automation)), Outcome::Turned(reply)) => {
+                Ok(self.bot_said(&id, automation, reply))
+            }
             (_, Outcome::Failed { code }) => Ok(Go::Fail(id, format!("it did not work: {code}"))),
             (_, Outcome::Answered { .. } | Outcome::Available(_) | Outcome::Turned(_)) => {
                 Ok(Go::Fail(id, "it waits for nothing of the kind".to_owned()))

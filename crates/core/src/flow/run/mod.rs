@@ -129,6 +129,8 @@ pub struct Around<'a> {
 /// A flow that goes in circles without waiting for anybody is cut after so many nodes, or after so many lines.
 const MOST_NODES: usize = 1_000;
 const MOST_LINES: usize = 64;
+/// Each script that a step needs is a step from its beginning: so many may run in one.
+const MOST_SCRIPTS: u64 = 32;
 
 /// Runs the flow for one event. `at` is where it waits: the memory's, or the transfer's for an in-queue flow.
 ///

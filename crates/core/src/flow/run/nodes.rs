@@ -183,7 +183,8 @@ impl Machine<'_, '_, '_> {
         let now = self.around.now;
         let deadline = now.plus(deadline_ms);
         let excuse = self.current().and_then(|flow| flow.no_input.as_ref());
-        let until = excuse.map_or(deadline, |excuse| deadline.min(now.plus(u64::from(excuse.seconds) * 1_000)));
+        let until =
+            excuse.map_or(deadline, |excuse| deadline.min(now.plus(u64::from(excuse.seconds) * 1_000)));
         self.wait(id, Wait::Work { no, since: now, deadline, excused: 0 }, Some(until))
     }
 
@@ -213,7 +214,8 @@ impl Machine<'_, '_, '_> {
         let mut headers: std::collections::BTreeMap<_, _> =
             request.headers.iter().map(|(name, value)| (name.clone(), plainly(value))).collect();
         if body.is_some() && !headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
-            let kind = if request.body.is_string() { "text/plain; charset=utf-8" } else { "application/json" };
+            let kind =
+                if request.body.is_string() { "text/plain; charset=utf-8" } else { "application/json" };
             headers.insert("Content-Type".into(), work::Pieces(vec![work::Piece::Text(kind.into())]));
         }
         work::Request { method: request.method, url: scope.pieces(&request.url, component), headers, body }
@@ -300,7 +302,8 @@ impl Machine<'_, '_, '_> {
         let mut tags = Vec::new();
         for (level, given) in levels {
             for (name, value) in given {
-                tags.push(Tag { level, name: name.clone(), value: self.scope().fill(value) });
+                let value = super::brief(&self.scope().fill(value));
+                tags.push(Tag { level, name: name.clone(), value });
             }
         }
         for tag in tags {

@@ -1,6 +1,6 @@
 //! Scripts: one is needed, or its answer is there; what it set takes effect here and nowhere else.
 
-use super::{Act, Go, Machine, NeedScript};
+use super::{Act, Go, MOST_SCRIPTS, Machine, NeedScript};
 use crate::conversation::entry::{Note, Recording, Text};
 use crate::flow::document::NodeId;
 use crate::flow::node::Script;
@@ -27,6 +27,9 @@ impl Machine<'_, '_, '_> {
 
     /// Runs a script: its answer, with all that it set in effect. The inner error says why it failed.
     pub(super) fn script(&mut self, id: &NodeId, source: &str) -> Result<Result<Done, String>, NeedScript> {
+        if self.scripts >= MOST_SCRIPTS {
+            return Ok(Err(format!("more than {MOST_SCRIPTS} scripts without a pause")));
+        }
         let Some(answer) = self.answers.next() else {
             let flow = self.place(id).flow.to_string();
             let seed = self.around.seed.wrapping_add(self.scripts.wrapping_mul(0x9e37_79b9_7f4a_7c15));

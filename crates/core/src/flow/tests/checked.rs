@@ -70,7 +70,8 @@ fn every_target_that_does_not_exist_is_named_with_its_node() {
     }
     assert_eq!(found.len(), 13, "{found:#?}");
     let faults = faults_of(&flow);
-    let with_node = faults.iter().filter(|fault| fault.path.contains("nodes.")).all(|fault| fault.node.is_some());
+    let with_node =
+        faults.iter().filter(|fault| fault.path.contains("nodes.")).all(|fault| fault.node.is_some());
     assert!(with_node);
 }
 
@@ -85,8 +86,10 @@ fn what_is_never_reached_is_told() {
 fn circles_without_a_question_are_told() {
     let says = |next: &str| json!({ "message": { "text": "x", "next": next } });
     let flow = json!({ "start": "a", "nodes": { "a": says("b"), "b": says("c"), "c": says("b") } });
-    assert_eq!(errors(&flow), [
-        "flow.nodes.b leads in a circle in which the customer is not asked anything: `b` → `c`"]);
+    assert_eq!(
+        errors(&flow),
+        ["flow.nodes.b leads in a circle in which the customer is not asked anything: `b` → `c`"]
+    );
     let split = json!({ "split": { "branches": [], "otherwise": "b" } });
     let flow = json!({ "start": "a", "nodes": { "a": says("b"), "b": says("c"), "c": split } });
     assert_eq!((errors(&flow).len(), warnings(&flow).len()), (0, 1), "a way out may be found");
@@ -114,7 +117,8 @@ fn a_transfer_without_a_way_out_is_warned_of() {
 
 #[test]
 fn a_flow_before_a_transfer_must_not_ask() {
-    let found = errors(&json!({ "start": "h", "nodes": { "h": { "agent_transfer": { "before": "asks" } } } }));
+    let found =
+        errors(&json!({ "start": "h", "nodes": { "h": { "agent_transfer": { "before": "asks" } } } }));
     assert!(found[0].contains("asks the customer: that prevents the transfer"), "{found:?}");
 }
 
@@ -171,8 +175,20 @@ fn wrong_types_are_refused_when_they_are_read() {
 fn the_schema_names_every_node_type() {
     let schema = serde_json::to_string(&schema()).unwrap();
     for kind in [
-        "message", "ivr_menu", "digit_input", "split", "business_hours", "agent_availability", "set_queue",
-        "deflection", "automation", "api", "go_to_flow", "script", "agent_transfer", "end",
+        "message",
+        "ivr_menu",
+        "digit_input",
+        "split",
+        "business_hours",
+        "agent_availability",
+        "set_queue",
+        "deflection",
+        "automation",
+        "api",
+        "go_to_flow",
+        "script",
+        "agent_transfer",
+        "end",
     ] {
         assert!(schema.contains(&format!("\"{kind}\"")), "{kind}");
     }

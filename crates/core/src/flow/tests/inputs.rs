@@ -51,14 +51,16 @@ fn a_wrong_input_is_asked_again_and_then_goes_elsewhere() {
 
 #[test]
 fn a_wrong_input_without_an_exit_takes_the_error_exit() {
-    let mut stage = Stage::new(menu(json!({ "wrong_input": { "tries": 1 }, "on_error": { "go_to": "oops" } })));
+    let mut stage =
+        Stage::new(menu(json!({ "wrong_input": { "tries": 1 }, "on_error": { "go_to": "oops" } })));
     stage.starts();
     assert_eq!(stage.says("7"), ["failed at menu: too many wrong inputs", "oops", "end"]);
 }
 
 #[test]
 fn on_a_call_the_channel_says_that_nothing_came() {
-    let timeout = json!({ "timeout": { "seconds": 4, "message": "Are you there?", "tries": 2, "go_to": "oops" } });
+    let timeout =
+        json!({ "timeout": { "seconds": 4, "message": "Are you there?", "tries": 2, "go_to": "oops" } });
     let mut stage = Stage::new(menu(timeout)).call();
     stage.starts();
     let Some(Expects::Input(asks)) = stage.memory.turn.take() else { panic!("an input is expected") };
@@ -83,7 +85,8 @@ fn a_chat_waits_for_ever_unless_it_is_told_otherwise() {
 }
 
 fn digits(more: Value) -> Value {
-    let mut node = json!({ "message": "Your number, then #", "min": 3, "max": 6, "end_key": "#", "next": "yes" });
+    let mut node =
+        json!({ "message": "Your number, then #", "min": 3, "max": 6, "end_key": "#", "next": "yes" });
     node.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let mut flow = begins("account", json!({ "account": { "digit_input": node } }));
     flow["nodes"]["yes"] = json!({ "message": { "text": "{{context.steps.account}}" } });
@@ -115,5 +118,9 @@ fn digits_have_a_timeout_and_a_wrong_input_exit() {
     let mut stage = Stage::new(digits(json!({ "wrong_input": { "tries": 1 } }))).call();
     stage.starts();
     let sorry = stage.app.texts.flow_failed.clone();
-    assert_eq!(stage.says("x"), ["failed at account: too many wrong inputs", &sorry, "end"], "a call ends politely");
+    assert_eq!(
+        stage.says("x"),
+        ["failed at account: too many wrong inputs", &sorry, "end"],
+        "a call ends politely"
+    );
 }

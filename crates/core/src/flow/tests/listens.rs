@@ -125,7 +125,11 @@ fn after_the_human_part_the_nodes_own_path_comes_first() {
     flow["returned"] = json!("hello");
     let mut stage = Stage::new(flow);
     assert_eq!(returned(&mut stage, false, &Outcome::AgentEnded), ["Sorry"]);
-    assert_eq!(returned(&mut stage, true, &Outcome::AgentEnded), ["Hello"], "the agent's side had begun by itself");
+    assert_eq!(
+        returned(&mut stage, true, &Outcome::AgentEnded),
+        ["Hello"],
+        "the agent's side had begun by itself"
+    );
     assert_eq!(returned(&mut small(json!({})), true, &Outcome::Idle), [""; 0]);
 }
 
@@ -140,7 +144,10 @@ fn on_failure_the_node_comes_first() {
         flow["no_agents"] = json!("sorry");
         flow
     };
-    assert_eq!(failed(on_failure(json!({ "message": "Later", "go_to": "end" })), Reason::NoAgents), ["Later", "end"]);
+    assert_eq!(
+        failed(on_failure(json!({ "message": "Later", "go_to": "end" })), Reason::NoAgents),
+        ["Later", "end"]
+    );
     assert_eq!(failed(on_failure(json!({ "message": "Later" })), Reason::NoAgents), ["Later"]);
     assert_eq!(failed(on_failure(json!({ "go_to": "closed" })), Reason::NoAgents), ["We open at nine"]);
 }
@@ -150,7 +157,8 @@ fn on_failure_the_start_nodes_flow_for_the_reason_comes_next_and_the_apps_text_l
     let mut flow = small_flow(json!({}));
     flow["no_agents"] = json!("sorry");
     flow["out_of_hours"] = json!("closed");
-    for reason in [Reason::NoAgents, Reason::QueueFull, Reason::QueueTimeout, Reason::Busy, Reason::NoAnswer] {
+    for reason in [Reason::NoAgents, Reason::QueueFull, Reason::QueueTimeout, Reason::Busy, Reason::NoAnswer]
+    {
         assert_eq!(failed(flow.clone(), reason), ["Sorry"], "{reason:?}");
     }
     assert_eq!(failed(flow.clone(), Reason::OutsideHours), ["We open at nine"]);

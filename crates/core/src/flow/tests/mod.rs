@@ -6,6 +6,7 @@ mod inputs;
 mod listens;
 mod nodes;
 mod open;
+mod random;
 mod scripts;
 mod works;
 
@@ -76,7 +77,8 @@ impl Stage {
 
     /// The same on a call.
     pub fn call(mut self) -> Self {
-        let turns = Connection { is_call: true, takes_turns: true, times_input: true, ..Connection::default() };
+        let turns =
+            Connection { is_call: true, takes_turns: true, times_input: true, ..Connection::default() };
         self.customer.connection = turns;
         self
     }

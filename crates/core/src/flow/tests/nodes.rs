@@ -12,9 +12,12 @@ fn when(variable: &str, is: &str, value: Value) -> Value {
 
 fn split(condition: &Value) -> Vec<String> {
     let branch = json!({ "if": condition, "go_to": "yes" });
-    let mut stage =
-        Stage::new(begins("split", json!({ "split": { "split": { "branches": [branch], "otherwise": "no" } } })));
-    let variables = json!({ "tier": "Gold", "count": "12", "list": ["a", "b"], "deep": { "er": 1 }, "none": "" });
+    let mut stage = Stage::new(begins(
+        "split",
+        json!({ "split": { "split": { "branches": [branch], "otherwise": "no" } } }),
+    ));
+    let variables =
+        json!({ "tier": "Gold", "count": "12", "list": ["a", "b"], "deep": { "er": 1 }, "none": "" });
     stage.memory.variables = variables.as_object().unwrap().clone();
     stage.app.env.insert("region".into(), "eu".into());
     let mut said = stage.starts();
@@ -76,7 +79,8 @@ fn at(hour: i64) -> Time {
 
 #[test]
 fn business_hours_have_three_exits() {
-    let node = json!({ "business_hours": { "inside": "yes", "outside": "no", "on_error": { "go_to": "oops" } } });
+    let node =
+        json!({ "business_hours": { "inside": "yes", "outside": "no", "on_error": { "go_to": "oops" } } });
     let mut stage = Stage::new(begins("hours", json!({ "hours": node })));
     stage.app.hours.insert("default".into(), nine_to_five());
     stage.now = at(10);
@@ -106,7 +110,8 @@ fn set_queue_asks_for_queue_and_priority_and_goes_by_hours() {
 
 #[test]
 fn set_queue_may_be_a_script() {
-    let script = json!({ "effects": [{ "set": "queue", "queue": "vip" }, { "set": "priority", "priority": 0 }] });
+    let script =
+        json!({ "effects": [{ "set": "queue", "queue": "vip" }, { "set": "priority", "priority": 0 }] });
     let node = json!({ "set_queue": { "script": script.to_string(), "inside": "yes" } });
     let mut stage = Stage::new(begins("queue", json!({ "queue": node })));
     assert_eq!(stage.starts(), ["yes", "end"]);
@@ -116,11 +121,13 @@ fn set_queue_may_be_a_script() {
 #[test]
 fn a_flow_goes_to_another_and_stays_there() {
     let main = json!({ "start": "go", "nodes": { "go": { "go_to_flow": { "flow": "other" } } } });
-    let other = json!({ "start": "hi", "otherwise": "hi", "nodes": { "hi": { "message": { "text": "other" } } } });
+    let other =
+        json!({ "start": "hi", "otherwise": "hi", "nodes": { "hi": { "message": { "text": "other" } } } });
     let mut stage = Stage::with(json!({ "main": main, "other": other }));
     assert_eq!(stage.starts(), ["other"]);
     assert_eq!(stage.says("x"), ["other"]);
-    let mut stage = Stage::new(json!({ "start": "go", "nodes": { "go": { "go_to_flow": { "flow": "gone" } } } }));
+    let mut stage =
+        Stage::new(json!({ "start": "go", "nodes": { "go": { "go_to_flow": { "flow": "gone" } } } }));
     let acts = stage.starts();
     assert!(acts[0].ends_with("there is no published flow `gone`"), "{acts:?}");
 }
@@ -160,15 +167,21 @@ fn an_end_says_good_bye() {
 
 #[test]
 fn a_transfer_may_run_a_flow_first() {
-    let main = begins("human", json!({
-        "human": { "agent_transfer": { "before": "hold", "on_failure": { "message": "Nobody", "go_to": "end" } } } }));
+    let main = begins(
+        "human",
+        json!({
+        "human": { "agent_transfer": { "before": "hold", "on_failure": { "message": "Nobody", "go_to": "end" } } } }),
+    );
     let hold = |node: Value| json!({ "start": "a", "nodes": { "a": node, "end": { "end": {} } } });
     let says = hold(json!({ "message": { "text": "I look for somebody" } }));
     let mut stage = Stage::with(json!({ "main": main, "hold": says }));
     assert_eq!(stage.starts(), ["I look for somebody", "transfer by main.human"]);
     assert_eq!(stage.memory.flow, Some("main".into()));
     let ends = hold(json!({ "message": { "text": "I look", "next": "end" } }));
-    assert_eq!(Stage::with(json!({ "main": main, "hold": ends })).starts(), ["I look", "transfer by main.human"]);
+    assert_eq!(
+        Stage::with(json!({ "main": main, "hold": ends })).starts(),
+        ["I look", "transfer by main.human"]
+    );
     let asks = hold(json!({ "digit_input": { "message": "?", "next": "end" } }));
     let acts = Stage::with(json!({ "main": main, "hold": asks })).starts();
     assert_eq!(acts[2..], ["Nobody", "end"], "a question prevents the transfer: {acts:?}");
@@ -181,7 +194,10 @@ fn a_flow_before_a_transfer_may_wait_for_an_api() {
     let hold = json!({ "start": "a", "nodes": { "a": api, "end": { "end": {} } } });
     let mut stage = Stage::with(json!({ "main": main, "hold": hold }));
     assert_eq!(stage.starts().len(), 1);
-    assert_eq!(stage.works(&work::Outcome::Answered { status: 200, body: json!({}) }), ["transfer by main.human"]);
+    assert_eq!(
+        stage.works(&work::Outcome::Answered { status: 200, body: json!({}) }),
+        ["transfer by main.human"]
+    );
 }
 
 #[test]
@@ -207,7 +223,9 @@ fn a_transfer_node_counts_and_tags() {
     let mut stage = Stage::new(begins("human", json!({ "human": node })));
     stage.memory.set("area", json!("billing")).unwrap();
     let acts = stage.hears(&Event::Started);
-    assert!(acts.iter().any(|act| matches!(act, Act::Tag(tag) if tag.name == "topic" && tag.value == "billing")));
+    assert!(
+        acts.iter().any(|act| matches!(act, Act::Tag(tag) if tag.name == "topic" && tag.value == "billing"))
+    );
     assert_eq!(stage.facts.label(false), Label::SelfService);
     assert_eq!((stage.facts.reached, stage.facts.reached_at), (1, Some(Time(0))));
 }
@@ -227,14 +245,16 @@ fn who_leaves_midway_dropped_off_and_who_is_not_understood_too() {
 
 #[test]
 fn a_flow_has_an_error_exit_for_all_its_nodes() {
-    let mut flow = begins("hours", json!({ "hours": { "business_hours": { "inside": "yes", "outside": "no" } } }));
+    let mut flow =
+        begins("hours", json!({ "hours": { "business_hours": { "inside": "yes", "outside": "no" } } }));
     flow["on_error"] = json!({ "message": "We are sorry", "go_to": "oops" });
     assert_eq!(Stage::new(flow).starts()[1..], ["We are sorry", "oops", "end"]);
 }
 
 #[test]
 fn an_error_exit_that_fails_is_cut() {
-    let mut flow = begins("hours", json!({ "hours": { "business_hours": { "inside": "yes", "outside": "no" } } }));
+    let mut flow =
+        begins("hours", json!({ "hours": { "business_hours": { "inside": "yes", "outside": "no" } } }));
     flow["on_error"] = json!({ "go_to": "hours" });
     let mut stage = Stage::new(flow).call();
     let acts = stage.starts();
@@ -243,9 +263,12 @@ fn an_error_exit_that_fails_is_cut() {
 
 #[test]
 fn the_exit_flow_runs_when_the_caller_hangs_up() {
-    let mut flow = begins("menu", json!({
+    let mut flow = begins(
+        "menu",
+        json!({
         "menu": { "ivr_menu": { "message": "?", "choices": [{ "key": "1", "go_to": "yes" }] } },
-        "tell": { "api": { "request": { "url": "https://x.test/gone" }, "success": "end" } } }));
+        "tell": { "api": { "request": { "url": "https://x.test/gone" }, "success": "end" } } }),
+    );
     flow["exit"] = json!("tell");
     let mut stage = Stage::new(flow).call();
     stage.starts();
@@ -266,5 +289,8 @@ fn ten_thousand_nodes_are_walked_in_pieces() {
     let acts = stage.starts();
     assert!(acts[0].contains("goes in circles"), "a thousand nodes without a pause are too many");
     let faults = super::checked::faults_of(&flow);
-    assert!(faults.iter().all(|fault| fault.severity == Severity::Error && fault.path.ends_with(".nodes")), "{faults:?}");
+    assert!(
+        faults.iter().all(|fault| fault.severity == Severity::Error && fault.path.ends_with(".nodes")),
+        "{faults:?}"
+    );
 }

@@ -14,7 +14,8 @@ fn task(done: Value, more: Value) -> Value {
 #[test]
 fn a_script_sets_variables_and_goes_on() {
     let done = json!({ "value": 7, "variables": { "tier": { "put": "gold" } } });
-    let branch = json!({ "if": { "when": { "variable": "tier", "is": "equals", "value": "gold" } }, "go_to": "no" });
+    let branch =
+        json!({ "if": { "when": { "variable": "tier", "is": "equals", "value": "gold" } }, "go_to": "no" });
     let mut stage = Stage::new(task(done, json!({ "result": "answer", "branches": [branch] })));
     assert_eq!(stage.starts(), ["no", "end"]);
     assert_eq!(stage.memory.variables["tier"], "gold");
@@ -91,16 +92,26 @@ fn what_scripts_ask_for_counts_at_the_next_transfer() {
     assert_eq!((call.destination.as_deref(), call.referred_by.as_deref()), (Some("sip:a@b"), Some("+1")));
     assert_eq!(user["firstName"], "Ada");
     assert_eq!((language.as_deref(), user_language.as_deref()), (Some("de"), Some("fr")));
-    assert_eq!((queue.as_deref(), *priority, agents.as_slice()), (Some("vip"), Some(0), ["a1".to_owned()].as_slice()));
+    assert_eq!(
+        (queue.as_deref(), *priority, agents.as_slice()),
+        (Some("vip"), Some(0), ["a1".to_owned()].as_slice())
+    );
     let ask = &stage.memory.ask;
     assert_eq!(ask.system.as_deref(), Some("salesforce"));
     let stored = serde_json::to_string(&stage.memory).unwrap();
     assert!(!stored.contains("orgId"), "settings of a script may be secrets");
-    assert_eq!((ask.wait_for_agents_s, ask.waiting.as_deref(), ask.transcribe), (Some(30), Some("w"), Some(false)));
-    assert_eq!((&ask.skills[..], &ask.agent_groups[..], &ask.skill_groups[..]), (
-        &["s".to_owned()][..], &["g".to_owned()][..], &["sg".to_owned()][..]));
-    assert_eq!((ask.recording, ask.external_recording), (
-        Some(script::Recording::Stop), Some(script::Recording::Pause)));
+    assert_eq!(
+        (ask.wait_for_agents_s, ask.waiting.as_deref(), ask.transcribe),
+        (Some(30), Some("w"), Some(false))
+    );
+    assert_eq!(
+        (&ask.skills[..], &ask.agent_groups[..], &ask.skill_groups[..]),
+        (&["s".to_owned()][..], &["g".to_owned()][..], &["sg".to_owned()][..])
+    );
+    assert_eq!(
+        (ask.recording, ask.external_recording),
+        (Some(script::Recording::Stop), Some(script::Recording::Pause))
+    );
 }
 
 fn voice(command: Value) -> Value {
@@ -124,6 +135,14 @@ fn a_message_may_be_a_script() {
     let source = json!({ "value": "computed" }).to_string();
     let node = json!({ "message": { "text": { "script": source }, "next": "end" } });
     assert_eq!(Stage::new(begins("m", json!({ "m": node }))).starts(), ["computed", "end"]);
+}
+
+#[test]
+fn a_circle_of_scripts_is_cut() {
+    let node = json!({ "script": { "source": "{}", "next": "s", "on_error": { "go_to": "oops" } } });
+    let mut stage = Stage::new(begins("s", json!({ "s": node })));
+    assert_eq!(stage.starts(), ["failed at s: more than 32 scripts without a pause", "oops", "end"]);
+    assert_eq!(stage.asked.len(), 32);
 }
 
 #[test]

@@ -56,17 +56,25 @@ fn an_api_has_success_failure_and_error() {
     assert_eq!(stage.memory.variables["state"], "shipped");
     assert_eq!(stage.memory.variables["code"], 200);
     assert_eq!(stage.memory.variables["none"], Value::Null);
-    for (outcome, leads) in [(answered(404, json!({})), "no"), (answered(302, json!("")), "no"), (failed("x"), "no")] {
+    for (outcome, leads) in
+        [(answered(404, json!({})), "no"), (answered(302, json!("")), "no"), (failed("x"), "no")]
+    {
         let mut stage = ordered(api(json!({})));
         stage.starts();
         assert_eq!(stage.works(&outcome), [leads, "end"], "{outcome:?}");
     }
     let mut stage = ordered(api(json!({ "failure": null })));
     stage.starts();
-    assert_eq!(stage.works(&answered(500, json!({}))), ["failed at ask: the API answered 500", "oops", "end"]);
+    assert_eq!(
+        stage.works(&answered(500, json!({}))),
+        ["failed at ask: the API answered 500", "oops", "end"]
+    );
     let mut stage = ordered(api(json!({ "failure": null })));
     stage.starts();
-    assert_eq!(stage.works(&failed("forbidden")), ["failed at ask: it did not work: forbidden", "oops", "end"]);
+    assert_eq!(
+        stage.works(&failed("forbidden")),
+        ["failed at ask: it did not work: forbidden", "oops", "end"]
+    );
     let mut stage = ordered(api(json!({ "errors_fail": false })));
     stage.starts();
     assert_eq!(stage.works(&answered(404, json!({}))), ["yes", "end"]);
@@ -93,7 +101,8 @@ fn an_answer_that_does_not_come_or_comes_late_is_not_waited_for() {
 fn a_silent_bot_is_excused_and_given_up() {
     let mut flow = api(json!({ "wait": { "async": { "seconds": 20 } } }));
     let then = json!({ "end": { "message": "Please call again" } });
-    flow["no_input"] = json!({ "seconds": 4, "message": "One moment", "retries": 2, "give_up_seconds": 15, "then": then });
+    flow["no_input"] =
+        json!({ "seconds": 4, "message": "One moment", "retries": 2, "give_up_seconds": 15, "then": then });
     let mut stage = ordered(flow.clone());
     stage.starts();
     assert_eq!(stage.passes(4_000), ["One moment"]);
@@ -148,7 +157,10 @@ fn a_bot_talks_until_it_hands_over() {
     assert_eq!(stage.starts(), ["How can I help?"]);
     let turn = json!({ "turn": { "bot": "clever", "instructions": "Help Ada", "text": "hi", "context": { "name": "Ada" } } });
     assert_eq!(stage.says("hi"), [format!("work: {turn}")]);
-    assert_eq!(stage.works(&turned(&["Hello Ada", "What is it?"], Then::Listens)), ["Hello Ada", "What is it?"]);
+    assert_eq!(
+        stage.works(&turned(&["Hello Ada", "What is it?"], Then::Listens)),
+        ["Hello Ada", "What is it?"]
+    );
     stage.says("a human please");
     let transfer = Then::Transfer { reason: Some("asked for".into()) };
     assert_eq!(stage.works(&turned(&[], transfer)), ["yes", "end"]);
