@@ -154,10 +154,13 @@ impl Written {
     }
 }
 
+/// Stops a recording; then tells, if somebody wants to know.
+pub(crate) type Stop = dyn Fn(u64, Option<oneshot::Sender<io::Result<()>>>) + Send + Sync;
+
 /// A recording that runs. Dropped: it is finished.
 pub struct Recording {
     pub(crate) id: u64,
-    pub(crate) stop: Arc<dyn Fn(u64, Option<oneshot::Sender<io::Result<()>>>) + Send + Sync>,
+    pub(crate) stop: Arc<Stop>,
 }
 
 impl std::fmt::Debug for Recording {

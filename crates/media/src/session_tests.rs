@@ -152,13 +152,14 @@ async fn a_bridge_joins_two_calls_and_ends() {
     let (at_agent, at_caller) = (agent.record(&at).expect("a file"), caller.record(&other).expect("a file"));
     let said = caller.play(vec![tone(600.0, 400)], Play::default());
     let answered = agent.play(vec![tone(1400.0, 400)], Play::default());
-    (said.done().await, answered.done().await);
+    assert_eq!((said.done().await, answered.done().await), (Played::Whole, Played::Whole));
     drop(bridged);
     caller
         .play(vec![tone(2000.0, 200), Prompt::Silence(Duration::from_millis(900))], Play::default())
         .done()
         .await;
-    (at_agent.finish().await.expect("written"), at_caller.finish().await.expect("written"));
+    at_agent.finish().await.expect("written");
+    at_caller.finish().await.expect("written");
     for (at, hz) in [(at, 600.0), (other, 1400.0)] {
         let [heard, _] = channels(&at);
         let found = tones::detect(&heard, 8000);

@@ -60,7 +60,7 @@ impl Stream {
     pub fn pass(&mut self, datagram: &mut [u8], incoming: &Packet, kind: u8, now: Instant) {
         let fits = |relayed: &Relayed| {
             let jump = incoming.timestamp.wrapping_sub(relayed.last.1);
-            relayed.source == incoming.source && (jump < JUMP || jump > u32::MAX - JUMP)
+            relayed.source == incoming.source && !(JUMP..=u32::MAX - JUMP).contains(&jump)
         };
         let begins = !self.relayed.as_ref().is_some_and(fits);
         if begins {
@@ -143,13 +143,14 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut stream = Stream::new(7, 65_534, u32::MAX - 100);
-        let mut all = Vec::new();
-        all.push(sent(&mut stream, None, at(0)));
-        all.push(sent(&mut stream, None, at(20)));
-        all.push(sent(&mut stream, Some((1, 9, 1000)), at(60)));
-        all.push(sent(&mut stream, Some((1, 10, 1160)), at(81)));
-        all.push(sent(&mut stream, Some((2, 500, 77)), at(100)));
-        all.push(sent(&mut stream, None, at(140)));
+        let all = [
+            sent(&mut stream, None, at(0)),
+            sent(&mut stream, None, at(20)),
+            sent(&mut stream, Some((1, 9, 1000)), at(60)),
+            sent(&mut stream, Some((1, 10, 1160)), at(81)),
+            sent(&mut stream, Some((2, 500, 77)), at(100)),
+            sent(&mut stream, None, at(140)),
+        ];
         let sequences: Vec<_> = all.iter().map(|packet| packet.sequence).collect();
         assert_eq!(sequences, [65_535, 0, 1, 2, 3, 4]);
         let steps: Vec<_> =

@@ -172,9 +172,9 @@ impl Player {
     pub fn next(&mut self, room: &mut [i16], rate: u32) -> Frame {
         let ms = (room.len() as u32).saturating_mul(1000) / rate.max(1);
         let mut filled = 0;
-        loop {
-            let Some(group) = self.groups.front() else { break };
-            let Some(pieces) = &group.pieces else { break };
+        while let Some(group) = self.groups.front()
+            && let Some(pieces) = &group.pieces
+        {
             match pieces.get(self.piece) {
                 Some(Piece::Sound(sound)) => {
                     let sound = sound.clone();
@@ -239,7 +239,7 @@ impl Player {
 
     /// The same at another rate: the codec changed, or a sound is for another one.
     fn bent(&mut self, sound: &Sound, room: &mut [i16], rate: u32) -> usize {
-        if !self.bend.as_ref().is_some_and(|bend| (bend.from, bend.to) == (sound.rate, rate)) {
+        if self.bend.as_ref().is_none_or(|bend| (bend.from, bend.to) != (sound.rate, rate)) {
             let by = Resampler::new(sound.rate, rate);
             self.bend = by.map(|by| Bend { from: sound.rate, to: rate, by });
         }

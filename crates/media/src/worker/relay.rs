@@ -24,14 +24,14 @@ enum Carries {
 impl Worker {
     /// Reads a socket. True: there may be more in it.
     pub(super) fn read(&mut self, token: Token, at: Option<Instant>) -> bool {
-        let id = (token.0 / 2) as u64;
+        let (id, rtp) = ((token.0 / 2) as u64, token.0.is_multiple_of(2));
         for _ in 0..TURN {
             let Some(leg) = self.legs.get_mut(&id) else { return false };
-            let socket = if token.0 % 2 == 0 { &leg.rtp } else { &leg.control };
+            let socket = if rtp { &leg.rtp } else { &leg.control };
             let received = socket.recv_from(&mut self.room[..LARGEST + srtp::CONTROL_ADDED]);
             let now = at.unwrap_or_else(Instant::now);
             match received {
-                Ok((length, from)) => self.hear(id, token.0 % 2 == 0, length, from, now),
+                Ok((length, from)) => self.hear(id, rtp, length, from, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // An ICMP message about a packet of ours: the next read is about the next datagram.
                 Err(_) => {}
