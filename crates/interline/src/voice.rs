@@ -16,7 +16,8 @@ use crate::settings::Settings;
 /// # Errors
 /// A setting is wrong, or the system has no thread to give.
 pub fn set_up(settings: &Settings, http: Http) -> Result<()> {
-    let (first, last) = settings.voice_ports.split_once('-').context("voice_ports: say a range, such as 16384-32767")?;
+    let (first, last) =
+        settings.voice_ports.split_once('-').context("voice_ports: say a range, such as 16384-32767")?;
     let ports: (u16, u16) = (first.trim().parse()?, last.trim().parse()?);
     anyhow::ensure!(ports.0 < ports.1, "voice_ports: the first port is above the last");
     let mut voices = Vec::new();

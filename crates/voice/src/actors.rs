@@ -44,7 +44,12 @@ impl Agent {
     ///
     /// # Errors
     /// The address cannot be listened at.
-    pub async fn start(at: SocketAddr, media: Arc<Media>, script: Vec<Does>, record: Option<PathBuf>) -> Result<Self, String> {
+    pub async fn start(
+        at: SocketAddr,
+        media: Arc<Media>,
+        script: Vec<Does>,
+        record: Option<PathBuf>,
+    ) -> Result<Self, String> {
         let gateway = Gateway::new(media, 100, CancellationToken::new())?;
         let trunk = Trunk {
             name: "agent".into(),
@@ -95,7 +100,12 @@ impl Reception for Desk {
 ///
 /// # Errors
 /// It was not answered: why, and what was seen.
-pub async fn caller(target: &str, media: &Arc<Media>, script: &[Does], record: Option<PathBuf>) -> Result<String, String> {
+pub async fn caller(
+    target: &str,
+    media: &Arc<Media>,
+    script: &[Does],
+    record: Option<PathBuf>,
+) -> Result<String, String> {
     let placed = place(target, None, media).await?;
     let recording = record.and_then(|path| placed.leg.session().record(&path).ok());
     tokio::select! {

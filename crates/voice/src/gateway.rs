@@ -109,8 +109,15 @@ impl Gateway {
 
     async fn listen(self: &Arc<Self>, at: Vec<SocketAddr>, listen: Listen) -> Result<Arc<Switch>, String> {
         let stop = self.stop.child_token();
-        let switch = Arc::new(Switch { gateway: self.clone(), routes: RwLock::default(), edge: RwLock::default(), stop: stop.clone() });
-        let edge = Edge::start(listen, switch.clone(), stop).await.map_err(|error| format!("cannot listen at {at:?}: {error}"))?;
+        let switch = Arc::new(Switch {
+            gateway: self.clone(),
+            routes: RwLock::default(),
+            edge: RwLock::default(),
+            stop: stop.clone(),
+        });
+        let edge = Edge::start(listen, switch.clone(), stop)
+            .await
+            .map_err(|error| format!("cannot listen at {at:?}: {error}"))?;
         *switch.edge.write().unwrap_or_else(PoisonError::into_inner) = Some(edge);
         self.switches().insert(at, switch.clone());
         Ok(switch)
@@ -210,7 +217,9 @@ impl Switch {
         let Some(mut began) = Began::of(invited.request(), from, transport) else {
             return Err((invited, 400, Vec::new()));
         };
-        let Some((trunk, reception)) = self.route(from, &began.to) else { return Err((invited, 404, Vec::new())) };
+        let Some((trunk, reception)) = self.route(from, &began.to) else {
+            return Err((invited, 404, Vec::new()));
+        };
         if trunk.e164 {
             began.to = e164(&began.to);
         }
@@ -225,14 +234,18 @@ impl Switch {
         if invited.edge().ladders.knows(&began.call_id) {
             return Err((invited, 482, Vec::new()));
         }
-        let Ok(room) = self.gateway.room.clone().try_acquire_owned() else { return Err((invited, 503, no_room())) };
+        let Ok(room) = self.gateway.room.clone().try_acquire_owned() else {
+            return Err((invited, 503, no_room()));
+        };
         let edge = invited.edge().clone();
         let contact = edge.contact(transport, from.ip());
         let local = match contact.host_with_port.host {
             Host::IpAddr(ip) => Some(ip),
             Host::Domain(_) => None,
         };
-        let Ok(session) = self.gateway.media.session(trunk.media(local)) else { return Err((invited, 503, no_room())) };
+        let Ok(session) = self.gateway.media.session(trunk.media(local)) else {
+            return Err((invited, 503, no_room()));
+        };
         let body = match body(invited.request(), &session) {
             Ok(body) => body,
             Err(code) => return Err((invited, code, Vec::new())),
@@ -246,7 +259,17 @@ impl Switch {
             return Ok(());
         };
         let (account, info_digits) = (trunk.account.clone(), trunk.digits == Digits::Info);
-        let leg = Leg::new(Parts { edge: edge.clone(), call_id, dialog, states, session, account, info_digits, up: false, timer: asked.as_called() });
+        let leg = Leg::new(Parts {
+            edge: edge.clone(),
+            call_id,
+            dialog,
+            states,
+            session,
+            account,
+            info_digits,
+            up: false,
+            timer: asked.as_called(),
+        });
         let call = Arc::new(Call::new(leg, edge, self.gateway.media.clone(), trunk, ladder, began, body));
         tokio::spawn(attend(call, reception, room));
         Ok(())
@@ -255,8 +278,14 @@ impl Switch {
     /// The challenge for a caller that has not proven who it is.
     fn challenge(&self, trunk: &Trunk, request: &Request) -> Option<Vec<Header>> {
         let account = trunk.callers.as_ref()?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(0));
-        let shown = request.headers.iter().find(|header| matches!(header, Header::Authorization(_))).map(Header::value);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(0));
+        let shown = request
+            .headers
+            .iter()
+            .find(|header| matches!(header, Header::Authorization(_)))
+            .map(Header::value);
         let challenger = &self.gateway.challenger;
         let proof = shown.map(|shown| challenger.check(shown, account, REALM, "INVITE", now));
         if proof == Some(Proof::Proven) {
@@ -286,15 +315,19 @@ fn offer(request: &Request) -> Option<String> {
     if request.body.is_empty() {
         return None;
     }
-    let kind = request.headers.iter().find(|header| matches!(header, Header::ContentType(_))).map(Header::value);
+    let kind =
+        request.headers.iter().find(|header| matches!(header, Header::ContentType(_))).map(Header::value);
     let (kind, text) = (kind.unwrap_or_default(), String::from_utf8_lossy(&request.body));
     if kind.is_empty() || is_sdp(kind) {
         return Some(text.into_owned());
     }
-    let boundary = kind.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?.trim_matches('"').to_owned();
+    let boundary =
+        kind.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?.trim_matches('"').to_owned();
     let part = text.split(&format!("--{boundary}")).find_map(|part| {
         let (head, body) = part.split_once("\r\n\r\n")?;
-        let of = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-type:").map(str::to_owned))?;
+        let of = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-type:").map(str::to_owned))?;
         is_sdp(of.trim()).then(|| body.to_owned())
     });
     // A body without an offer is one that cannot be read.

@@ -44,7 +44,8 @@ pub fn set_up(config: Config) -> Result<Arc<Gateway>, String> {
         return Ok(known.clone());
     }
     let studio = Studio::new(config.studio);
-    let media = Media::with_hearing(config.sound, studio, config.hearing).map_err(|error| format!("no media: {error}"))?;
+    let media = Media::with_hearing(config.sound, studio, config.hearing)
+        .map_err(|error| format!("no media: {error}"))?;
     let gateway = Gateway::new(media, config.calls, CancellationToken::new())?;
     Ok(GATEWAY.get_or_init(|| gateway).clone())
 }

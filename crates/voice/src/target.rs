@@ -33,14 +33,25 @@ pub enum Refused {
 pub fn read(text: &str, home: Option<&HostWithPort>) -> Result<Uri, Refused> {
     let text = clean(text);
     let bare = text.strip_prefix("tel:").unwrap_or(&text);
-    let number: String = bare.chars().filter(|letter| !matches!(letter, ' ' | '-' | '.' | '(' | ')')).collect();
+    let number: String =
+        bare.chars().filter(|letter| !matches!(letter, ' ' | '-' | '.' | '(' | ')')).collect();
     let digits = number.strip_prefix('+').unwrap_or(&number);
     let number = number.split(';').next().unwrap_or_default().to_owned();
-    let is_number = digits.len() >= 2 && digits.split(';').next().is_some_and(|digits| digits.bytes().all(|it| it.is_ascii_digit() || it == b'*' || it == b'#'));
+    let is_number = digits.len() >= 2
+        && digits
+            .split(';')
+            .next()
+            .is_some_and(|digits| digits.bytes().all(|it| it.is_ascii_digit() || it == b'*' || it == b'#'));
     if is_number {
         let host = home.ok_or(Refused::NoTrunk)?.clone();
         let auth = Some(Auth { user: number, password: None });
-        return Ok(Uri { scheme: Some(Scheme::Sip), auth, host_with_port: host, params: Vec::new(), headers: Vec::new() });
+        return Ok(Uri {
+            scheme: Some(Scheme::Sip),
+            auth,
+            host_with_port: host,
+            params: Vec::new(),
+            headers: Vec::new(),
+        });
     }
     let lower = text.to_ascii_lowercase();
     if !(lower.starts_with("sip:") || lower.starts_with("sips:")) || text.contains(['<', '>', '"', ' ']) {
@@ -75,7 +86,10 @@ impl Allowed {
             return true;
         }
         let at_home = home.is_some_and(|home| *home == uri.host_with_port);
-        at_home && uri.user().is_some_and(|user| self.patterns.iter().any(|pattern| fits(pattern, &user.to_ascii_lowercase())))
+        at_home
+            && uri.user().is_some_and(|user| {
+                self.patterns.iter().any(|pattern| fits(pattern, &user.to_ascii_lowercase()))
+            })
     }
 }
 
@@ -110,7 +124,8 @@ pub async fn find(uri: &Uri, transport: Option<Transport>, trusted: bool) -> Res
     let ip = match &uri.host_with_port.host {
         Host::IpAddr(ip) => Some(*ip).filter(|ip| trusted || is_public(*ip)),
         Host::Domain(name) => {
-            let found = tokio::net::lookup_host((name.to_string(), port)).await.map_err(|_| Refused::Unknown)?;
+            let found =
+                tokio::net::lookup_host((name.to_string(), port)).await.map_err(|_| Refused::Unknown)?;
             found.map(|address| address.ip()).find(|ip: &IpAddr| trusted || is_public(*ip))
         }
     };

@@ -68,14 +68,16 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
     let stop = CancellationToken::new();
     let any = if peer.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0_u16; 8]) };
     let listen = Listen { udp: vec![SocketAddr::new(any, 0)], ..Listen::default() };
-    let edge = Edge::start(listen, Arc::new(Nobody), stop.clone()).await.map_err(|error| error.to_string())?;
+    let edge =
+        Edge::start(listen, Arc::new(Nobody), stop.clone()).await.map_err(|error| error.to_string())?;
     let stops = stop.drop_guard();
     let contact = edge.contact(transport, peer.ip());
     let local = match contact.host_with_port.host {
         rsipstack::sip::Host::IpAddr(ip) => Some(ip),
         rsipstack::sip::Host::Domain(_) => None,
     };
-    let session = media.session(Options { local, ..Options::default() }).map_err(|_| "no port is free".to_owned())?;
+    let session =
+        media.session(Options { local, ..Options::default() }).map_err(|_| "no port is free".to_owned())?;
     let ladder = Arc::new(Ladder::default());
     let call_id = uuid::Uuid::new_v4().to_string();
     edge.ladders.follow(&call_id, &ladder, Party::Agent);
@@ -114,7 +116,17 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
     let rings = rings.filter(|state| matches!(state, DialogState::Early(..))).count();
     let usable = session.accept(&String::from_utf8_lossy(&response.body));
     let (dialog, states) = (dialing.dialog, dialing.states);
-    let leg = Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits: false, up: true, timer: None });
+    let leg = Leg::new(Parts {
+        edge,
+        call_id,
+        dialog,
+        states,
+        session,
+        account,
+        info_digits: false,
+        up: true,
+        timer: None,
+    });
     if let Err(error) = usable {
         leg.bye(Vec::new()).await;
         return Err(seen(format!("answered, but its session cannot be used: {error}")));
@@ -127,7 +139,8 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
 /// # Errors
 /// As [`place`].
 pub async fn call(target: &str, account: Option<Account>) -> Result<String, String> {
-    let media = Media::new(Sound::default(), Studio::new(StudioConfig::default())).map_err(|error| error.to_string())?;
+    let media = Media::new(Sound::default(), Studio::new(StudioConfig::default()))
+        .map_err(|error| error.to_string())?;
     let placed = place(target, account, &media).await?;
     let tone = Prompt::Tone { hz: vec![440.0], ms: 500 };
     let _ = placed.leg.session().play(vec![tone], Play::default());
@@ -138,7 +151,9 @@ pub async fn call(target: &str, account: Option<Account>) -> Result<String, Stri
 }
 
 fn told(response: &Response, rings: usize, stats: &str) -> String {
-    let value = |name: &str| response.headers.iter().find(|header| header.name().eq_ignore_ascii_case(name)).map(Header::value);
+    let value = |name: &str| {
+        response.headers.iter().find(|header| header.name().eq_ignore_ascii_case(name)).map(Header::value)
+    };
     let mut text = format!("answered: {}", response.status_code);
     let _ = write!(text, "\nprovisional responses: {rings}");
     for name in ["User-Agent", "Server", "Allow", "Supported", "Session-Expires"] {

@@ -53,7 +53,8 @@ impl Network {
     /// It is none; in words for the operator.
     pub fn read(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no address and no network such as 10.0.0.0/8");
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
@@ -67,7 +68,9 @@ impl Network {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 shifted(u32::from(ours).into(), 32) == shifted(u32::from(theirs).into(), 32)
             }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => shifted(ours.into(), 128) == shifted(theirs.into(), 128),
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                shifted(ours.into(), 128) == shifted(theirs.into(), 128)
+            }
             _ => false,
         }
     }
@@ -173,7 +176,8 @@ mod tests {
 
     #[test]
     fn sources_are_networks() {
-        let holds = |network: &str, ip: &str| Network::read(network).expect(network).holds(ip.parse().expect(ip));
+        let holds =
+            |network: &str, ip: &str| Network::read(network).expect(network).holds(ip.parse().expect(ip));
         assert!(holds("10.0.0.0/8", "10.200.1.1") && !holds("10.0.0.0/8", "11.0.0.1"));
         assert!(holds("192.0.2.1", "192.0.2.1") && !holds("192.0.2.1", "192.0.2.2"));
         assert!(holds("0.0.0.0/0", "8.8.8.8") && !holds("0.0.0.0/0", "::1"));

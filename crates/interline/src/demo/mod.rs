@@ -7,6 +7,7 @@
 //! ```
 
 mod examples;
+mod voice;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,8 @@ pub async fn run(flags: Flags) -> Result<()> {
     let mut document = file.document;
     examples::add(&mut document, &base)?;
     node.apply(document).await?;
+    let phones = voice::Phones::new(&flags.data)?;
+    node.apply(phones.app()?.document).await?;
     let botkit = Simulator::new(BotKitSettings {
         app_id: bot_id.clone(),
         client_id: CLIENT_ID.to_owned(),
@@ -102,7 +105,23 @@ pub async fn run(flags: Flags) -> Result<()> {
         let routes = routes.merge(pages(login)).merge(botkit.router());
         routes.merge(interline_channels::web::demo_page()).merge(examples::router())
     };
-    node.run(more, || announce(&base, &bot_id, &secret, &key)).await
+    let ready = || {
+        announce(&base, &bot_id, &secret, &key);
+        announce_calls(phones);
+    };
+    node.run(more, ready).await
+}
+
+/// Somebody calls by itself, once; a person with a softphone may call as well.
+#[allow(clippy::print_stdout, reason = "the demo tells a person what to call")]
+fn announce_calls(phones: voice::Phones) {
+    println!("Call {} with any softphone (1: a human, 2: opening hours). A caller and an agent of ours", phones.uri());
+    println!("do so now; in half a minute there is something to listen to in {}\n", phones.folder().display());
+    tokio::spawn(async move {
+        if let Err(error) = phones.try_out().await {
+            tracing::warn!(%error, "the demo's call did not come about");
+        }
+    });
 }
 
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]

@@ -19,7 +19,9 @@ use async_trait::async_trait;
 use interline_connector::agent::{Connector, Env};
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes};
 use interline_connector::webhook::Unverified;
-use interline_connector::{AgentSystem, Answer, Cause, Done, Failure, Item, Link, Next, Received, Rejected, RunEnd};
+use interline_connector::{
+    AgentSystem, Answer, Cause, Done, Failure, Item, Link, Next, Received, Rejected, RunEnd,
+};
 use interline_core::Body;
 use interline_core::app;
 use interline_core::conversation::input::AgentEvent;
@@ -119,7 +121,8 @@ impl Integration {
     async fn transfer(&self, item: &Item, link: &mut dyn Link) {
         let brief = &item.conversation;
         let Some(call) = Live::here().call(&brief.app, &brief.customer.id) else {
-            let failure = Typed { reason: Reason::BadRequest, code: Some("the customer is not on a call here".into()) };
+            let failure =
+                Typed { reason: Reason::BadRequest, code: Some("the customer is not on a call here".into()) };
             link.heard(None, AgentEvent::Failed(failure)).await;
             return;
         };

@@ -36,7 +36,9 @@ impl Integration {
         let targets = match (method, other) {
             (Method::Bye, _) => Vec::new(),
             (Method::Invite | Method::Refer, Some(other)) => vec![other],
-            (Method::Invite | Method::Refer, None) => settings.targets().into_iter().map(str::to_owned).collect(),
+            (Method::Invite | Method::Refer, None) => {
+                settings.targets().into_iter().map(str::to_owned).collect()
+            }
         };
         if targets.is_empty() && method != Method::Bye {
             let code = "nobody says whom to call".to_owned();
@@ -79,7 +81,8 @@ impl Integration {
         fields.extend(asked.headers.clone());
         let tags = self.settings.ivr.iter().flat_map(|ivr| &ivr.tags);
         for (tag, value) in asked.transfer_tags.iter().chain(tags) {
-            let name: String = tag.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect();
+            let name: String =
+                tag.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect();
             fields.push((format!("X-Transfer-{name}"), filled(value, item)));
         }
         for (name, value) in &self.settings.headers {

@@ -148,14 +148,17 @@ impl Settings {
     /// What is wrong, naming the field and the remedy.
     pub fn read(settings: Value) -> Result<Self, String> {
         let settings: Self = serde_json::from_value(settings).map_err(|error| error.to_string())?;
-        let chosen = [settings.phone_number.is_some(), settings.sip_transfer.is_some(), settings.ivr.is_some()];
+        let chosen =
+            [settings.phone_number.is_some(), settings.sip_transfer.is_some(), settings.ivr.is_some()];
         if chosen.into_iter().filter(|chosen| *chosen).count() != 1 {
             return Err("exactly one of `phone_number`, `sip_transfer` and `ivr` is to be given".into());
         }
         if let Some(sip) = &settings.sip_transfer {
             match (sip.method, &sip.uri) {
                 (Method::Bye, None) => {}
-                (Method::Bye, Some(_)) => return Err("sip_transfer.uri: a BYE goes nowhere else; leave it out".into()),
+                (Method::Bye, Some(_)) => {
+                    return Err("sip_transfer.uri: a BYE goes nowhere else; leave it out".into());
+                }
                 (Method::Invite | Method::Refer, None) => {
                     return Err("sip_transfer.uri: is missing: whom to call".into());
                 }
@@ -163,8 +166,7 @@ impl Settings {
             }
         }
         for target in settings.targets() {
-            read(target, Some(&HostWithPort::default()))
-                .map_err(|error| format!("`{target}`: {error}"))?;
+            read(target, Some(&HostWithPort::default())).map_err(|error| format!("`{target}`: {error}"))?;
         }
         for name in settings.headers.keys() {
             if !is_token(name) {
@@ -180,7 +182,8 @@ impl Settings {
     /// Whom they name.
     pub fn targets(&self) -> Vec<&str> {
         let number = self.phone_number.iter().map(|phone| phone.number.as_str());
-        let sip = self.sip_transfer.iter().flat_map(|sip| sip.uri.iter().chain(&sip.more)).map(String::as_str);
+        let sip =
+            self.sip_transfer.iter().flat_map(|sip| sip.uri.iter().chain(&sip.more)).map(String::as_str);
         number.chain(sip).collect()
     }
 
@@ -226,7 +229,8 @@ mod tests {
             let error = Settings::read(settings.clone()).expect_err(says);
             assert!(error.contains(says), "{settings}: {error}");
         }
-        let good = Settings::read(json!({ "sip_transfer": { "method": "refer", "uri": "sip:a@b" } })).expect("settings");
+        let good = Settings::read(json!({ "sip_transfer": { "method": "refer", "uri": "sip:a@b" } }))
+            .expect("settings");
         assert_eq!(good.targets(), ["sip:a@b"]);
         assert_eq!(good.opening_ms(), 65_000);
     }

@@ -1,8 +1,8 @@
 //! A living call: the caller's leg, and what was known when it came in.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use interline_media::Media;
 use rsipstack::sip::{Header, HostWithPort, Request, Transport, Uri};
@@ -82,14 +82,20 @@ impl Began {
         use rsipstack::sip::prelude::{HeadersExt as _, ToTypedHeader as _};
         let from = request.from_header().ok()?.typed().ok()?;
         let user = |uri: &Uri| uri.user().map_or_else(|| uri.host_with_port.host.to_string(), str::to_owned);
-        let value = |name: &str| request.headers.iter().find(|header| header.name().eq_ignore_ascii_case(name)).map(Header::value);
+        let value = |name: &str| {
+            request.headers.iter().find(|header| header.name().eq_ignore_ascii_case(name)).map(Header::value)
+        };
         let list = |name: &str| -> Vec<String> {
             let lines = request.headers.iter().filter(|header| header.name().eq_ignore_ascii_case(name));
             lines.flat_map(|header| header.value().split(',')).map(|one| one.trim().to_owned()).collect()
         };
         Some(Self {
             from: user(&from.uri),
-            name: from.display_name.clone().map(|name| name.trim_matches('"').to_owned()).filter(|name| !name.is_empty()),
+            name: from
+                .display_name
+                .clone()
+                .map(|name| name.trim_matches('"').to_owned())
+                .filter(|name| !name.is_empty()),
             to: user(&request.uri),
             caller: from.uri.clone(),
             called: request.uri.clone(),
@@ -166,7 +172,15 @@ impl Trace {
 
 impl Call {
     /// A call whose leg was just taken.
-    pub fn new(leg: Leg, edge: Arc<Edge>, media: Arc<Media>, trunk: Arc<Trunk>, ladder: Arc<Ladder>, began: Began, body: Body) -> Self {
+    pub fn new(
+        leg: Leg,
+        edge: Arc<Edge>,
+        media: Arc<Media>,
+        trunk: Arc<Trunk>,
+        ladder: Arc<Ladder>,
+        began: Began,
+        body: Body,
+    ) -> Self {
         Self {
             leg,
             edge,

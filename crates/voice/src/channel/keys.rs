@@ -28,7 +28,9 @@ impl Keys {
             }
             Takes::Menu { choices } => {
                 self.push(key);
-                let longer = choices.iter().any(|choice| choice.key.len() > self.pressed.len() && choice.key.starts_with(&self.pressed));
+                let longer = choices.iter().any(|choice| {
+                    choice.key.len() > self.pressed.len() && choice.key.starts_with(&self.pressed)
+                });
                 (!longer).then(|| self.take())
             }
             Takes::Anything => {
@@ -45,7 +47,8 @@ impl Keys {
 
     /// How long the next key is waited for. None: none was pressed yet.
     pub fn patience(&self, asks: &Asks) -> Option<Duration> {
-        let said = asks.voice.parameters.get("dtmfCollectInterDigitTimeoutMS").and_then(serde_json::Value::as_u64);
+        let said =
+            asks.voice.parameters.get("dtmfCollectInterDigitTimeoutMS").and_then(serde_json::Value::as_u64);
         (!self.pressed.is_empty()).then(|| said.map_or(BETWEEN, Duration::from_millis))
     }
 

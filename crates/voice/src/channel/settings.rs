@@ -185,7 +185,8 @@ impl Settings {
     /// # Errors
     /// A certificate cannot be read.
     pub fn listen(&self) -> Result<Listen, String> {
-        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let read =
+            |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
         let tls = match &self.tls {
             Some(tls) => Some(Tls {
                 listen: tls.listen.all(),

@@ -10,8 +10,8 @@ use interline_core::conversation::entry::{Heard, Text};
 use interline_core::conversation::input::Scope;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
-use interline_core::flow::{Asks, Expects};
 use interline_core::flow::script::Voice;
+use interline_core::flow::{Asks, Expects};
 use interline_core::{Body, Speaker};
 use interline_media::{Play, Played, Prompt};
 use tokio::sync::{broadcast, mpsc};
@@ -97,8 +97,12 @@ fn with_connection(line: &Line, call: &Call, customer: Customer) -> Customer {
     let numbers = &line.settings.numbers;
     let header = |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
     Customer {
-        profile: Profile { name: began.name.clone(), phone: is_number.then(|| began.from.clone()), ..Profile::default() }
-            .bounded(),
+        profile: Profile {
+            name: began.name.clone(),
+            phone: is_number.then(|| began.from.clone()),
+            ..Profile::default()
+        }
+        .bounded(),
         connection: Connection {
             channel_type: Some("korevg".into()),
             flow: longest(numbers.iter().map(|(pattern, flow)| (pattern.as_str(), flow)), &began.to).cloned(),
@@ -182,7 +186,9 @@ impl Talk<'_> {
     async fn read(&mut self) {
         loop {
             let host = &self.line.host;
-            let Ok(lines) = host.read(&self.line.app, self.customer, &mut self.place, PAGE).await else { return };
+            let Ok(lines) = host.read(&self.line.app, self.customer, &mut self.place, PAGE).await else {
+                return;
+            };
             let all = lines.len() < PAGE;
             for line in lines {
                 if line.entry.by != Speaker::Customer {

@@ -60,9 +60,8 @@ pub const SUPPORTED: &str = "timer, replaces, norefersub";
 /// What a request may `Require`. Of `100rel` that holds because a caller who requires it gets no provisional answer but 100.
 const REQUIRABLE: [&str; 4] = ["timer", "replaces", "norefersub", "100rel"];
 /// Fields that stand in a message at most once.
-const SINGLE: [&str; 9] = [
-    "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Date", "Expires",
-];
+const SINGLE: [&str; 9] =
+    ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Date", "Expires"];
 
 /// Looks at a message.
 pub fn check(raw: &Raw<'_>) -> Verdict {
@@ -162,7 +161,8 @@ fn scheme(uri: &str) -> Result<(), Refusal> {
 }
 
 fn extensions(raw: &Raw<'_>) -> Result<(), Refusal> {
-    let required = raw.all("Require").flat_map(|line| line.split(',')).map(str::trim).filter(|tag| !tag.is_empty());
+    let required =
+        raw.all("Require").flat_map(|line| line.split(',')).map(str::trim).filter(|tag| !tag.is_empty());
     let unknown: Vec<&str> =
         required.filter(|tag| !REQUIRABLE.iter().any(|known| known.eq_ignore_ascii_case(tag))).collect();
     if unknown.is_empty() {
@@ -250,7 +250,8 @@ fn is_address(value: &str) -> bool {
         None if name => return false,
         None => {
             // Without brackets a `?` or `,` would be ambiguous.
-            let (uri, parameters) = rest.split_once(';').map_or((rest, ""), |(uri, _)| (uri, &rest[uri.len()..]));
+            let (uri, parameters) =
+                rest.split_once(';').map_or((rest, ""), |(uri, _)| (uri, &rest[uri.len()..]));
             if uri.contains(['?', ',']) {
                 return false;
             }
@@ -259,7 +260,9 @@ fn is_address(value: &str) -> bool {
     };
     let parameters = parameters.trim();
     let well_formed = parameters.is_empty()
-        || parameters.strip_prefix(';').is_some_and(|rest| split(rest, ';').iter().all(|part| !part.is_empty()));
+        || parameters
+            .strip_prefix(';')
+            .is_some_and(|rest| split(rest, ';').iter().all(|part| !part.is_empty()));
     !uri.is_empty() && !uri.contains(char::is_whitespace) && uri.contains(':') && well_formed
 }
 

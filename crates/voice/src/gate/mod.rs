@@ -89,7 +89,8 @@ fn old(raw: &mut Raw<'_>) -> bool {
     }
     let mut added = false;
     let is_invite = raw.method() == Some("INVITE");
-    let contact = raw.header("From").filter(|_| is_invite && raw.header("Contact").is_none()).map(address_alone);
+    let contact =
+        raw.header("From").filter(|_| is_invite && raw.header("Contact").is_none()).map(address_alone);
     if let Some((_, from)) = raw.headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("From"))
         && !has_tag(from)
     {
@@ -126,7 +127,8 @@ fn unreadable<'a>(bytes: &[u8], from: SocketAddr) -> Passed<'a> {
     let head = text.split("\r\n\r\n").next().unwrap_or_default();
     let method = head.split_whitespace().next().unwrap_or_default();
     let mut kept = format!("{method} sip:unknown SIP/2.0\r\n");
-    for line in head.split("\r\n").skip(1).filter(|line| line.contains(':') || line.starts_with([' ', '\t'])) {
+    for line in head.split("\r\n").skip(1).filter(|line| line.contains(':') || line.starts_with([' ', '\t']))
+    {
         kept.push_str(line);
         kept.push_str("\r\n");
     }

@@ -132,7 +132,10 @@ impl<'a> Raw<'a> {
 
     /// All values of a header field, in order.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+        self.headers
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
     }
 
     /// The method of a request.
@@ -192,7 +195,8 @@ fn start_line(line: &str) -> Result<Start<'_>, Unreadable> {
 
 /// Header fields whose white space around separators means nothing.
 fn is_structured(name: &str) -> bool {
-    const NAMES: [&str; 9] = ["Via", "From", "To", "Contact", "CSeq", "Route", "Record-Route", "Refer-To", "Max-Forwards"];
+    const NAMES: [&str; 9] =
+        ["Via", "From", "To", "Contact", "CSeq", "Route", "Record-Route", "Refer-To", "Max-Forwards"];
     NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 

@@ -21,7 +21,11 @@ pub fn reply(raw: &Raw<'_>, from: SocketAddr, refusal: &Refusal) -> Option<Vec<u
         out.extend(["From: ", value, "\r\n"]);
     }
     if let Some(value) = raw.header("To") {
-        let tag = if value.to_ascii_lowercase().contains("tag=") { String::new() } else { format!(";tag={}", tag(raw)) };
+        let tag = if value.to_ascii_lowercase().contains("tag=") {
+            String::new()
+        } else {
+            format!(";tag={}", tag(raw))
+        };
         out.extend(["To: ", value, &tag, "\r\n"]);
     }
     for name in ["Call-ID", "CSeq"] {
@@ -39,10 +43,13 @@ pub fn reply(raw: &Raw<'_>, from: SocketAddr, refusal: &Refusal) -> Option<Vec<u
 /// Where the answer to a datagram goes: to where it came from; to the port that the Via names unless it asks for the
 /// sender's (RFC 3261 §18.2.2, RFC 3581).
 pub fn back_to(raw: &Raw<'_>, from: SocketAddr) -> SocketAddr {
-    let Some(via) = raw.header("Via").and_then(|line| split(line, ',').into_iter().next()) else { return from };
+    let Some(via) = raw.header("Via").and_then(|line| split(line, ',').into_iter().next()) else {
+        return from;
+    };
     let mut parts = via.split(';').map(str::trim);
     let host = parts.next().and_then(|head| head.split_whitespace().last()).unwrap_or_default();
-    if parts.any(|part| part.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("rport"))) {
+    if parts.any(|part| part.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("rport")))
+    {
         return from;
     }
     let port = host.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));

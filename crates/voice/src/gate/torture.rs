@@ -97,7 +97,13 @@ fn valid_messages_go_on() {
 #[test]
 fn what_must_be_refused_is_refused() {
     for (code, message) in [
-        ("405", request("!interesting-Method0123456789_*+`.%indeed'~ sip:1_unusual.URI~(to-be!sure)@example.com SIP/2.0", "")),
+        (
+            "405",
+            request(
+                "!interesting-Method0123456789_*+`.%indeed'~ sip:1_unusual.URI~(to-be!sure)@example.com SIP/2.0",
+                "",
+            ),
+        ),
         ("405", request("RE%47IST%45R sip:b@example.com SIP/2.0", "")),
         ("405", request("REGISTER sip:null-%00-null@example.com SIP/2.0", "")),
         ("405", request("MESSAGE sip:b@example.com SIP/2.0", "")),
@@ -128,7 +134,10 @@ fn what_must_be_refused_is_refused() {
         ("400", options("Content-Length: 0\r\nContent-Length: 3\r\n")),
         ("406", invite("Accept: text/nobodyKnowsThis\r\n")),
         ("415", invite("Content-Type: application/unknownformat\r\nContent-Length: 2\r\n") + "hi"),
-        ("415", invite("Content-Type: application/sdp\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n") + "hi"),
+        (
+            "415",
+            invite("Content-Type: application/sdp\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n") + "hi",
+        ),
         ("400", invite("-Contact:\r\n")),
         ("400", invite("this line is no field\r\n")),
         ("513", options(&format!("X-Long: {}\r\n", "v".repeat(12_000)))),
@@ -140,12 +149,15 @@ fn what_must_be_refused_is_refused() {
 #[test]
 fn what_cannot_be_answered_is_dropped() {
     let response = |first: &str, cseq: &str| {
-        format!("{first}\r\n{VIA}From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\nCall-ID: 1\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n")
+        format!(
+            "{first}\r\n{VIA}From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\nCall-ID: 1\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n"
+        )
     };
     for message in [
         response("SIP/2.0 4294967301 better not break the receiver", "1 INVITE"),
         response("SIP/2.0 503 x", "9292394834772304023312 OPTIONS"),
-        response("SIP/2.0 200 OK", "1 INVITE").replace(VIA, &format!("{VIA}Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1\r\n")),
+        response("SIP/2.0 200 OK", "1 INVITE")
+            .replace(VIA, &format!("{VIA}Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1\r\n")),
         request("ACK sip:b@example.com SIP/2.0", "CSeq: 8 INVITE\r\n"),
         request("ACK sip:b@example.com SIP/7.0", ""),
         "\r\n\r\n\r\n\r\n".into(),

@@ -73,7 +73,8 @@ struct Inputs<'a> {
 impl Inputs<'_> {
     fn response(&self, account: &Account) -> String {
         let Self { algorithm, realm, nonce, uri, method, auth } = self;
-        let secret = algorithm.hash(&format!("{}:{realm}:{}", account.username, account.password.expose_secret()));
+        let secret =
+            algorithm.hash(&format!("{}:{realm}:{}", account.username, account.password.expose_secret()));
         let request = algorithm.hash(&format!("{method}:{uri}"));
         algorithm.hash(&match auth {
             Some((count, client)) => format!("{secret}:{nonce}:{count}:{client}:auth:{request}"),
@@ -84,7 +85,11 @@ impl Inputs<'_> {
 
 /// A parameter of a challenge or of credentials, without its quotes.
 fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
-    let rest = value.trim().get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("Digest ")).map(|_| &value.trim()[7..])?;
+    let rest = value
+        .trim()
+        .get(..7)
+        .filter(|scheme| scheme.eq_ignore_ascii_case("Digest "))
+        .map(|_| &value.trim()[7..])?;
     split(rest, ',').into_iter().find_map(|part| {
         let (key, value) = part.split_once('=')?;
         key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
@@ -99,10 +104,12 @@ pub fn answer<'a>(
     uri: &str,
     client_nonce: &str,
 ) -> Option<String> {
-    let (value, algorithm) =
-        challenges.filter_map(|value| Some((value, Algorithm::named(parameter(value, "algorithm"))?))).find(|(value, _)| {
+    let (value, algorithm) = challenges
+        .filter_map(|value| Some((value, Algorithm::named(parameter(value, "algorithm"))?)))
+        .find(|(value, _)| {
             let qop = parameter(value, "qop");
-            parameter(value, "nonce").is_some() && qop.is_none_or(|qop| qop.split(',').any(|one| one.trim() == "auth"))
+            parameter(value, "nonce").is_some()
+                && qop.is_none_or(|qop| qop.split(',').any(|one| one.trim() == "auth"))
         })?;
     let (realm, nonce) = (parameter(value, "realm")?, parameter(value, "nonce")?);
     let auth = parameter(value, "qop").map(|_| ("00000001", client_nonce));
@@ -154,7 +161,10 @@ impl Challenger {
         let nonce = self.nonce(now_ms);
         let stale = if stale { ", stale=true" } else { "" };
         [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
-            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={}{stale}", algorithm.name())
+            format!(
+                "Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={}{stale}",
+                algorithm.name()
+            )
         })
     }
 
@@ -189,7 +199,11 @@ impl Challenger {
     }
 
     fn signature(&self, at_ms: i64) -> String {
-        hex(&Sha256::new().chain_update(self.key).chain_update(at_ms.to_be_bytes()).chain_update(self.key).finalize())
+        hex(&Sha256::new()
+            .chain_update(self.key)
+            .chain_update(at_ms.to_be_bytes())
+            .chain_update(self.key)
+            .finalize())
     }
 
     /// How old a nonce of ours is. None: it is none of ours.
@@ -231,7 +245,8 @@ mod tests {
         let (good, other) = (account("secret"), account("other"));
         for pick in 0..2 {
             let challenge = &us.challenges("voice", 1_000, false)[pick];
-            let proof = answer([challenge.as_str()].into_iter(), &good, "INVITE", "sip:a@b", "c1").expect("an answer");
+            let proof = answer([challenge.as_str()].into_iter(), &good, "INVITE", "sip:a@b", "c1")
+                .expect("an answer");
             let check = |account, method, now| us.check(&proof, account, "voice", method, now);
             assert_eq!(check(&good, "INVITE", 2_000), Proof::Proven);
             assert_eq!(check(&other, "INVITE", 2_000), Proof::Wrong);
@@ -252,7 +267,9 @@ mod tests {
             "Digest realm=\"r\", nonce=\"n4\"",
         ];
         let found = answer(challenges.into_iter(), &account("x"), "BYE", "sip:a@b", "c").expect("an answer");
-        assert!(found.contains("nonce=\"n3\"") && found.contains("opaque=\"o\"") && found.contains("nc=00000001"));
+        assert!(
+            found.contains("nonce=\"n3\"") && found.contains("opaque=\"o\"") && found.contains("nc=00000001")
+        );
         assert_eq!(answer(challenges[..3].iter().copied(), &account("x"), "BYE", "sip:a@b", "c"), None);
     }
 }

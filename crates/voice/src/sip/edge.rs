@@ -18,7 +18,9 @@ use rsipstack::sip::{Auth, Header, Method, Param, Request, Scheme, SipMessage, S
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transaction::{CallIdFormat, Transaction};
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipAddr, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer};
+use rsipstack::transport::{
+    SipAddr, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer,
+};
 use rsipstack::{EndpointBuilder, Error};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -76,14 +78,20 @@ impl Edge {
     ///
     /// # Errors
     /// An address cannot be bound, or a certificate cannot be read.
-    pub async fn start<D: Desk>(listen: Listen, desk: Arc<D>, stop: CancellationToken) -> Result<Arc<Self>, Error> {
+    pub async fn start<D: Desk>(
+        listen: Listen,
+        desk: Arc<D>,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, Error> {
         let transports = TransportLayer::new(stop.child_token());
         let mut listens = Vec::new();
         if !listen.udp.is_empty() {
             let socket = Gated::bind(&listen.udp, desk.clone()).await?;
             listens.extend(socket.addresses().into_iter().map(|address| (Transport::Udp, address)));
-            let external = listens.first().and_then(|(_, bound)| Some(SocketAddr::new(listen.external?, bound.port())));
-            let udp = UdpConnection::from_socket(Arc::new(socket), external, Some(stop.child_token())).await?;
+            let external =
+                listens.first().and_then(|(_, bound)| Some(SocketAddr::new(listen.external?, bound.port())));
+            let udp =
+                UdpConnection::from_socket(Arc::new(socket), external, Some(stop.child_token())).await?;
             transports.add_transport(udp.into());
         }
         for address in listen.tcp {
@@ -92,11 +100,18 @@ impl Edge {
             listens.push((Transport::Tcp, address));
         }
         if let Some(tls) = listen.tls {
-            let config = TlsConfig { cert: Some(tls.certificate), key: Some(tls.key), ca_certs: tls.authorities, ..TlsConfig::default() };
+            let config = TlsConfig {
+                cert: Some(tls.certificate),
+                key: Some(tls.key),
+                ca_certs: tls.authorities,
+                ..TlsConfig::default()
+            };
             transports.set_tls_config(config.clone());
             for address in tls.listen {
                 let external = listen.external.map(|ip| SocketAddr::new(ip, address.port()));
-                transports.add_transport(TlsListenerConnection::new(address, external, config.clone()).await?.into());
+                transports.add_transport(
+                    TlsListenerConnection::new(address, external, config.clone()).await?.into(),
+                );
                 listens.push((Transport::Tls, address));
             }
         }
@@ -179,9 +194,12 @@ impl Edge {
     /// How `peer` reaches us by this transport, as a Contact.
     pub fn contact(&self, transport: Transport, peer: IpAddr) -> Uri {
         let listens = self.listens();
-        let fits = |(kind, address): &&(Transport, SocketAddr)| *kind == transport && address.is_ipv4() == peer.is_ipv4();
+        let fits = |(kind, address): &&(Transport, SocketAddr)| {
+            *kind == transport && address.is_ipv4() == peer.is_ipv4()
+        };
         let any = |(kind, _): &&(Transport, SocketAddr)| *kind == transport;
-        let found = listens.iter().find(fits).or_else(|| listens.iter().find(any)).or_else(|| listens.first());
+        let found =
+            listens.iter().find(fits).or_else(|| listens.iter().find(any)).or_else(|| listens.first());
         let bound = found.map_or(SocketAddr::from(([127, 0, 0, 1], 5060)), |(_, address)| *address);
         let ip = self.external.unwrap_or_else(|| local_ip(bound.ip(), peer));
         let params = if transport == Transport::Udp { Vec::new() } else { vec![Param::Transport(transport)] };
@@ -282,7 +300,11 @@ impl Invited {
 
 /// What an OPTIONS is told, and a 200 to an INVITE tells.
 pub fn abilities() -> Vec<Header> {
-    vec![Header::Allow(ALLOW.into()), Header::Accept("application/sdp".into()), Header::Supported(SUPPORTED.into())]
+    vec![
+        Header::Allow(ALLOW.into()),
+        Header::Accept("application/sdp".into()),
+        Header::Supported(SUPPORTED.into()),
+    ]
 }
 
 /// Answers a request outside of a dialog, and stays until the transaction is over.

@@ -14,7 +14,9 @@ pub struct News {
 impl News {
     /// Reads a NOTIFY. None: it is not about a REFER.
     pub fn of(request: &Request) -> Option<Self> {
-        let value = |name: &str| request.headers.iter().find(|known| known.name().eq_ignore_ascii_case(name)).map(Header::value);
+        let value = |name: &str| {
+            request.headers.iter().find(|known| known.name().eq_ignore_ascii_case(name)).map(Header::value)
+        };
         let event = value("Event")?;
         if !event.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("refer") {
             return None;
@@ -75,7 +77,10 @@ mod tests {
 
     #[test]
     fn a_subscription_that_ended_is_the_end() {
-        let news = News::of(&notify("Event: refer\r\nSubscription-State: terminated;reason=timeout\r\n", "SIP/2.0 100 Trying\r\n"));
+        let news = News::of(&notify(
+            "Event: refer\r\nSubscription-State: terminated;reason=timeout\r\n",
+            "SIP/2.0 100 Trying\r\n",
+        ));
         assert_eq!(news, Some(News { code: Some(100), over: true }));
         assert_eq!(News::of(&notify("Event: presence\r\n", "")), None);
     }

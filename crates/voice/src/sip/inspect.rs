@@ -72,7 +72,8 @@ impl MessageInspector for Inspector {
         self.draw(&message, true);
         if let SipMessage::Response(response) = &mut message {
             let code = response.status_code.code();
-            let of_invite = response.cseq_header().ok().and_then(|cseq| cseq.method().ok()) == Some(Method::Invite);
+            let of_invite =
+                response.cseq_header().ok().and_then(|cseq| cseq.method().ok()) == Some(Method::Invite);
             if let Some((_, ours)) = CHALLENGED.iter().find(|(real, _)| *real == code && !of_invite) {
                 response.status_code = StatusCode::Other(*ours, "Challenged".into());
             }

@@ -67,7 +67,8 @@ impl Ladder {
             let line = "─".repeat((WIDE - 5).saturating_sub(what.chars().count() + 2));
             // Towards the right: from the caller, and to the agent.
             let right = message.inbound == (message.party == Party::Caller);
-            let arrow = if right { format!("── {what} {line}►") } else { format!("◄── {what} {line}") };
+            let arrow =
+                if right { format!("── {what} {line}►") } else { format!("◄── {what} {line}") };
             let indent = if message.party == Party::Caller { 0 } else { WIDE };
             let _ = writeln!(out, "{:>9}  {}│{arrow}│", message.at_ms, " ".repeat(indent));
         }
@@ -141,6 +142,9 @@ mod tests {
         (0..MOST * 2).for_each(|no| ladder.note(Party::Caller, true, no.to_string()));
         let messages = ladder.messages();
         assert_eq!(messages.len(), MOST);
-        assert_eq!((messages[0].what.as_str(), messages[MOST - 1].what.clone()), ("0", (MOST * 2 - 1).to_string()));
+        assert_eq!(
+            (messages[0].what.as_str(), messages[MOST - 1].what.clone()),
+            ("0", (MOST * 2 - 1).to_string())
+        );
     }
 }

@@ -46,7 +46,8 @@ impl Gated {
 
     /// The socket of the same address family.
     fn socket_for(&self, to: SocketAddr) -> Option<&UdpSocket> {
-        let fits = |socket: &&UdpSocket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4());
+        let fits =
+            |socket: &&UdpSocket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4());
         self.sockets.iter().find(fits)
     }
 
@@ -103,7 +104,8 @@ impl Stack for Gated {
     }
 
     async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize> {
-        let unroutable = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no socket of this address family");
+        let unroutable =
+            || io::Error::new(io::ErrorKind::AddrNotAvailable, "no socket of this address family");
         Ok(self.socket_for(to).ok_or_else(unroutable)?.send_to(bytes, to).await?)
     }
 

@@ -13,11 +13,47 @@ const MOST_BYTES: usize = 4_096;
 
 /// Fields that belong to the dialog, the transaction or the body. Who may set them may forge a message.
 const OURS: [&str; 41] = [
-    "Accept", "Allow", "Allow-Events", "Authorization", "Call-ID", "Contact", "Content-Disposition", "Content-Encoding",
-    "Content-Length", "Content-Type", "CSeq", "Event", "Expires", "From", "Max-Forwards", "Min-Expires", "Min-SE", "Path",
-    "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Require", "RAck", "Record-Route", "Refer-Sub", "Refer-To", "Referred-By",
-    "Replaces", "Require", "Route", "RSeq", "Service-Route", "Session-Expires", "Subscription-State", "Supported",
-    "Target-Dialog", "Timestamp", "To", "Unsupported", "User-Agent", "Via", "WWW-Authenticate",
+    "Accept",
+    "Allow",
+    "Allow-Events",
+    "Authorization",
+    "Call-ID",
+    "Contact",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "CSeq",
+    "Event",
+    "Expires",
+    "From",
+    "Max-Forwards",
+    "Min-Expires",
+    "Min-SE",
+    "Path",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Require",
+    "RAck",
+    "Record-Route",
+    "Refer-Sub",
+    "Refer-To",
+    "Referred-By",
+    "Replaces",
+    "Require",
+    "Route",
+    "RSeq",
+    "Service-Route",
+    "Session-Expires",
+    "Subscription-State",
+    "Supported",
+    "Target-Dialog",
+    "Timestamp",
+    "To",
+    "Unsupported",
+    "User-Agent",
+    "Via",
+    "WWW-Authenticate",
 ];
 
 /// Header fields as flows and scripts name them: each name exactly as it is to be sent.
@@ -31,7 +67,8 @@ impl Fields {
         let mut kept = Vec::new();
         for (name, value) in fields {
             let name = name.trim();
-            let allowed = is_token(name) && !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) && name.len() > 1;
+            let allowed =
+                is_token(name) && !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) && name.len() > 1;
             let value = clean(value);
             if !allowed || value.is_empty() {
                 continue;
@@ -93,7 +130,9 @@ pub struct Uui {
 }
 
 /// Where a peer looks for user-to-user information.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum UuiPlace {
     /// A header field of the request.
@@ -142,7 +181,10 @@ mod tests {
             ("Empty", "\r\n"),
         ]);
         let kept: Vec<_> = fields.iter().collect();
-        assert_eq!(kept, [("X-A", "1  Via: evil"), ("User-To-User", "00AB;encoding=hex"), ("x-koresession-id", "s 1")]);
+        assert_eq!(
+            kept,
+            [("X-A", "1  Via: evil"), ("User-To-User", "00AB;encoding=hex"), ("x-koresession-id", "s 1")]
+        );
     }
 
     #[test]

@@ -41,8 +41,11 @@ impl Asked {
         });
         let Some(value) = value.next() else { return Self::Nothing };
         let mut parts = value.split(';');
-        let Some(seconds) = parts.next().and_then(|seconds| seconds.trim().parse().ok()) else { return Self::Nothing };
-        let refresher = parts.find_map(|part| part.trim().strip_prefix("refresher=").map(str::to_ascii_lowercase));
+        let Some(seconds) = parts.next().and_then(|seconds| seconds.trim().parse().ok()) else {
+            return Self::Nothing;
+        };
+        let refresher =
+            parts.find_map(|part| part.trim().strip_prefix("refresher=").map(str::to_ascii_lowercase));
         let caller_refreshes = refresher.map(|who| who == "uac");
         Self::Interval { seconds, caller_refreshes }
     }
@@ -83,7 +86,8 @@ impl Timer {
     /// For a 2xx to whoever called us.
     pub fn answer(self) -> Vec<Header> {
         let refresher = if self.ours { "uas" } else { "uac" };
-        let mut headers = vec![Header::SessionExpires(format!("{};refresher={refresher}", self.seconds).into())];
+        let mut headers =
+            vec![Header::SessionExpires(format!("{};refresher={refresher}", self.seconds).into())];
         if !self.ours {
             headers.push(Header::Require("timer".into()));
         }

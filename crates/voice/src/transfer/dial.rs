@@ -24,8 +24,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Failed, Phase, Plan, Progress};
 use crate::call::Call;
-use crate::gate::{ALLOW, SUPPORTED};
 use crate::gate::check::split;
+use crate::gate::{ALLOW, SUPPORTED};
 use crate::sip::edge::{Dialing, Edge};
 use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
@@ -58,7 +58,12 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
         targets.extend(plan.target(call, text).ok());
     }
     let mut tried: Vec<String> = Vec::new();
-    let mut terms = Terms { codecs: call.trunk.codecs.clone(), srtp: call.trunk.media(None).srtp, softened: false, expires: USUAL };
+    let mut terms = Terms {
+        codecs: call.trunk.codecs.clone(),
+        srtp: call.trunk.media(None).srtp,
+        softened: false,
+        expires: USUAL,
+    };
     while let Some(uri) = targets.pop_front() {
         tried.push(uri.to_string());
         match once(call, plan, &uri, &terms, until, &mut early).await {
@@ -250,7 +255,8 @@ async fn answered(
     // What was agreed with early media may stand in the 2xx again, or not at all.
     let usable = if body.is_empty() { heard } else { session.accept(&body).is_ok() };
     let timer = Asked::of(response.headers.iter()).as_caller();
-    let leg = Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits, up: true, timer });
+    let leg =
+        Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits, up: true, timer });
     if !usable {
         leg.bye(vec![reason("SIP", 488, "no usable answer")]).await;
         return Err(Unanswered::Failed(Failed::by(Phase::Invite, 488)));
@@ -265,14 +271,16 @@ fn over(edge: &Edge, id: &DialogId, call_id: &str) {
 
 /// The targets that a 3xx names, the best first: those that the trunk allows, and that were not tried.
 fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> Vec<Uri> {
-    let lines = response.headers.iter().filter(|header| matches!(header, Header::Contact(_))).map(Header::value);
+    let lines =
+        response.headers.iter().filter(|header| matches!(header, Header::Contact(_))).map(Header::value);
     let mut found: Vec<(f32, Uri)> = Vec::new();
     for contact in lines.flat_map(|line| split(line, ',')) {
         let (uri, rest) = match contact.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
             Some((uri, rest)) => (uri, rest),
             None => contact.split_once(';').unwrap_or((contact, "")),
         };
-        let weight = rest.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        let weight =
+            rest.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
         if let Ok(uri) = plan.target(call, uri)
             && !tried.contains(&uri.to_string())
         {
@@ -288,7 +296,8 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
 fn caller(call: &Call, plan: &Plan, contact: &Uri) -> Uri {
     let user = plan.caller_id.as_deref().unwrap_or(&call.began.from);
     let user = user.strip_prefix("sip:").and_then(|rest| rest.split('@').next()).unwrap_or(user);
-    let user: String = crate::sip::text::clean(user).chars().filter(|letter| !letter.is_whitespace()).collect();
+    let user: String =
+        crate::sip::text::clean(user).chars().filter(|letter| !letter.is_whitespace()).collect();
     let params: Vec<Param> = Vec::new();
     let auth = Some(Auth { user, password: None });
     Uri { auth, params, headers: Vec::new(), ..contact.clone() }

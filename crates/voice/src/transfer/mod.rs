@@ -28,7 +28,9 @@ use crate::trunk::Patience;
 pub use reason::{Failed, Phase};
 
 /// By which method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// We call the agent.
@@ -52,7 +54,9 @@ impl Method {
 }
 
 /// A REFER was accepted, and nothing more was heard of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum NoNews {
     /// It failed.
@@ -132,7 +136,8 @@ impl Plan {
         let peer = call.home();
         let home = call.trunk.home.as_ref().unwrap_or(&peer);
         let uri = read(text, Some(home))?;
-        let allowed = call.trunk.allowed.allows(&uri, Some(home)) || self.allowed.at(Some(home)).allows(&uri, Some(home));
+        let allowed = call.trunk.allowed.allows(&uri, Some(home))
+            || self.allowed.at(Some(home)).allows(&uri, Some(home));
         if allowed { Ok(uri) } else { Err(Refused::NotAllowed) }
     }
 
@@ -171,7 +176,12 @@ impl Call {
     ///
     /// # Errors
     /// Nobody was reached, and the caller is still there, unless the reason says otherwise.
-    pub async fn transfer(&self, plan: &Plan, progress: mpsc::Sender<Progress>, stop: CancellationToken) -> Result<Ended, Failed> {
+    pub async fn transfer(
+        &self,
+        plan: &Plan,
+        progress: mpsc::Sender<Progress>,
+        stop: CancellationToken,
+    ) -> Result<Ended, Failed> {
         let one_at_a_time = self.in_transfer.lock().await;
         let began = Instant::now();
         let way = Way { call: self, plan, progress, stop };

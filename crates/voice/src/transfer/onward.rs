@@ -47,7 +47,8 @@ pub(super) async fn run(way: &Way<'_>, agent: &Leg, referred: Referred) -> Optio
 fn target(value: &str) -> Option<String> {
     let uri = value.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(value, |(uri, _)| uri);
     let uri = uri.trim();
-    (!uri.to_ascii_lowercase().contains("replaces=")).then(|| uri.split('?').next().unwrap_or_default().to_owned())
+    (!uri.to_ascii_lowercase().contains("replaces="))
+        .then(|| uri.split('?').next().unwrap_or_default().to_owned())
 }
 
 async fn tell(agent: &Leg, code: u16, state: &str) {

@@ -54,7 +54,8 @@ async fn came_of_it(way: &Way<'_>, asked: (mpsc::Receiver<News>, Option<Response
         code => return Err(Failed::by(Phase::Refer, code)),
     }
     way.tell(Progress::Ringing).await;
-    let silent = |header: &Header| header.name().eq_ignore_ascii_case("Refer-Sub") && header.value().trim() == "false";
+    let silent =
+        |header: &Header| header.name().eq_ignore_ascii_case("Refer-Sub") && header.value().trim() == "false";
     if response.is_some_and(|response| response.headers.iter().any(silent)) {
         return Ok(Ended::HandedOff);
     }
@@ -117,7 +118,8 @@ fn headers(way: &Way<'_>) -> Vec<Header> {
     let call = way.call;
     let by = way.plan.referred_by.as_deref().and_then(|by| read(by, Some(&call.home())).ok());
     let by = by.map_or_else(|| call.began.called.to_string(), |by| by.to_string());
-    let mut headers = vec![Header::ReferredBy(format!("<{by}>").into()), Header::Supported("norefersub".into())];
+    let mut headers =
+        vec![Header::ReferredBy(format!("<{by}>").into()), Header::Supported("norefersub".into())];
     if let Some(uui) = way.plan.uui(call.trunk.uui).filter(|uui| uui.place == UuiPlace::Header) {
         headers.push(Header::Other("User-to-User".into(), uui.value));
     }

@@ -3,23 +3,24 @@
 //! A leg sees to everything that is the same for callers and agents: offers within the dialog and hold, digits by INFO,
 //! liveness, challenges, who hung up. What a call is for is decided in `call` and `transfer`.
 
+mod within;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interline_media::{Event, Session};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
+use rsipstack::sip::{Header, Method, Request, Response};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::digest::{self, Account};
-use super::edge::{Edge, abilities};
-use super::frag::News;
-use super::inspect::CHALLENGED;
-use super::text::reason;
-use super::timer::{Asked, Timer};
-use crate::gate::check::is_sdp;
+use crate::sip::digest::{self, Account};
+use crate::sip::edge::{Edge, abilities};
+use crate::sip::frag::News;
+use crate::sip::inspect::CHALLENGED;
+use crate::sip::text::reason;
+use crate::sip::timer::Timer;
 
 /// Where a leg stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,7 +272,12 @@ impl Leg {
     }
 
     /// Sends a request within the dialog, and answers one challenge. None: there was no response, or no dialog.
-    pub async fn request(&self, method: Method, headers: Vec<Header>, body: Option<Vec<u8>>) -> Option<Response> {
+    pub async fn request(
+        &self,
+        method: Method,
+        headers: Vec<Header>,
+        body: Option<Vec<u8>>,
+    ) -> Option<Response> {
         let first = self.0.dialog.request(method, Some(headers.clone()), body.clone()).await.ok()??;
         let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
             return Some(first);
@@ -298,14 +304,19 @@ impl Leg {
         });
         let client = uuid::Uuid::new_v4().simple().to_string();
         let value = digest::answer(challenges, account, &method.to_string(), &uri, &client)?;
-        Some(if code == 407 { Header::ProxyAuthorization(value.into()) } else { Header::Authorization(value.into()) })
+        Some(if code == 407 {
+            Header::ProxyAuthorization(value.into())
+        } else {
+            Header::Authorization(value.into())
+        })
     }
 
     /// Changes the session: a new offer within the dialog. False: the other side did not take it.
     pub async fn reoffer(&self) -> bool {
         self.0.asking.store(true, Ordering::Relaxed);
         let offer = self.0.session.offer();
-        let answer = self.0.dialog.reinvite_with_glare_retry(Some(vec![sdp()]), Some(offer.into_bytes()), 3).await;
+        let answer =
+            self.0.dialog.reinvite_with_glare_retry(Some(vec![sdp()]), Some(offer.into_bytes()), 3).await;
         self.0.asking.store(false, Ordering::Relaxed);
         let taken = match answer {
             Ok(Some(response)) if response.status_code.code() / 100 == 2 => {
@@ -404,139 +415,6 @@ impl Leg {
             TerminatedReason::UasBye if !is_caller => Gone::Left,
             TerminatedReason::Timeout => Gone::Lost,
             _ => Gone::Ended,
-        }
-    }
-
-    async fn state(&self, state: DialogState) {
-        match state {
-            DialogState::Confirmed(..) => self.confirmed().await,
-            DialogState::Updated(_, request, handle) => self.updated(&request, &handle).await,
-            DialogState::Info(_, request, handle) => {
-                self.info(&request);
-                let _ = handle.reply(StatusCode::OK).await;
-            }
-            DialogState::Options(_, _, handle) => {
-                let _ = handle.respond(StatusCode::OK, Some(abilities()), None).await;
-            }
-            DialogState::Notify(_, request, handle) => self.notified(&request, &handle).await,
-            DialogState::Refer(_, request, handle) => {
-                let referred = Referred { request, answer: handle };
-                let open = self.listeners().refers.clone();
-                let refused = match open {
-                    Some(open) => open.try_send(referred).err().map(mpsc::error::TrySendError::into_inner),
-                    None => Some(referred),
-                };
-                if let Some(referred) = refused {
-                    let _ = referred.answer.reply(StatusCode::Forbidden).await;
-                }
-            }
-            DialogState::Message(_, _, handle) | DialogState::Publish(_, _, handle) => {
-                let _ = handle.reply(StatusCode::MethodNotAllowed).await;
-            }
-            DialogState::Calling(_) | DialogState::Trying(_) | DialogState::Early(..) | DialogState::WaitAck(..) => {}
-            DialogState::Terminated(..) => {}
-        }
-    }
-
-    /// The ACK came. The stack tells it again after each request within the dialog.
-    async fn confirmed(&self) {
-        self.pass_news_on();
-        if self.0.offered.swap(false, Ordering::Relaxed) {
-            let body = self.0.dialog.last_remote_ack().map(|ack| ack.body).unwrap_or_default();
-            if self.0.session.accept(&String::from_utf8_lossy(&body)).is_err() {
-                self.0.stage.send_replace(Stage::Up);
-                let leg = self.clone();
-                tokio::spawn(async move { leg.bye(vec![reason("SIP", 488, "no usable answer")]).await });
-                return;
-            }
-        }
-        self.0.stage.send_if_modified(|stage| {
-            let first = *stage == Stage::Early;
-            if first {
-                *stage = Stage::Up;
-            }
-            first
-        });
-    }
-
-    /// A re-INVITE or an UPDATE.
-    async fn updated(&self, request: &Request, handle: &TransactionHandle) {
-        self.refreshed();
-        if self.0.asking.load(Ordering::Relaxed) {
-            let _ = handle.reply(StatusCode::RequestPending).await;
-            return;
-        }
-        let kind = request.headers.iter().find(|header| matches!(header, Header::ContentType(_))).map(Header::value);
-        let answer = if request.body.is_empty() {
-            // An INVITE without an offer asks for ours; an UPDATE only says that somebody is still there.
-            Ok((request.method == Method::Invite).then(|| {
-                self.0.offered.store(true, Ordering::Relaxed);
-                self.0.session.offer()
-            }))
-        } else if kind.is_some_and(is_sdp) {
-            self.0.session.answer(&String::from_utf8_lossy(&request.body)).map(Some).map_err(|error| error.status())
-        } else {
-            Err(415)
-        };
-        let _ = match answer {
-            Ok(body) => {
-                let mut headers = abilities();
-                let timer = Asked::of(request.headers.iter()).as_called();
-                headers.extend(timer.map(Timer::answer).unwrap_or_default());
-                headers.extend(body.is_some().then(sdp));
-                handle.respond(StatusCode::OK, Some(headers), body.map(String::into_bytes)).await
-            }
-            Err(code) => handle.reply(code.into()).await,
-        };
-    }
-
-    /// `application/dtmf-relay`, or `application/dtmf`.
-    fn info(&self, request: &Request) {
-        let kind = request.headers.iter().find(|header| matches!(header, Header::ContentType(_))).map(Header::value);
-        let kind = kind.unwrap_or_default().to_ascii_lowercase();
-        if !self.0.info_digits || !kind.starts_with("application/dtmf") {
-            return;
-        }
-        let body = String::from_utf8_lossy(&request.body);
-        let signal = if kind.starts_with("application/dtmf-relay") {
-            body.lines().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal")))
-        } else {
-            Some(("", &*body))
-        };
-        let digit = signal.and_then(|(_, value)| value.trim().chars().next()).map(|digit| digit.to_ascii_uppercase());
-        if let Some(digit) = digit.filter(|digit| "0123456789*#ABCD".contains(*digit)) {
-            self.0.session.heard_digit(digit);
-        }
-    }
-
-    fn digit(&self, digit: char) {
-        if let Some(digits) = &self.listeners().digits {
-            // A flood of digits is nobody's input.
-            let _ = digits.try_send(digit);
-        }
-    }
-
-    async fn notified(&self, request: &Request, handle: &TransactionHandle) {
-        let (news, open) = (News::of(request), self.listeners().news.clone());
-        let code = match (&news, &open) {
-            (Some(_), Some(_)) => StatusCode::OK,
-            (Some(_), None) => StatusCode::CallTransactionDoesNotExist,
-            (None, _) => StatusCode::BadEvent,
-        };
-        if let (Some(news), Some(_)) = (news, open) {
-            self.listeners().told.push(news);
-        }
-        let _ = handle.reply(code).await;
-    }
-
-    /// News are passed on when the NOTIFY is answered, which the stack shows by telling "confirmed" again: what is done about
-    /// them must not overtake the answer.
-    fn pass_news_on(&self) {
-        let mut listeners = self.listeners();
-        for news in std::mem::take(&mut listeners.told) {
-            if let Some(open) = &listeners.news {
-                let _ = open.try_send(news);
-            }
         }
     }
 
