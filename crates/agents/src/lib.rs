@@ -18,6 +18,7 @@ pub mod genesys;
 pub mod ivr;
 pub mod salesforce;
 pub mod servicenow;
+pub mod voice;
 
 use interline_connector::agent::Connector;
 
@@ -31,6 +32,7 @@ pub fn all() -> &'static [&'static dyn Connector] {
         &genesys::GenesysGuest,
         &servicenow::ServiceNow,
         &servicenow::ServiceNowTokyo,
+        &voice::Voice,
     ]
 }
 

@@ -151,7 +151,10 @@ impl Engine {
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });
         inner.clone().watch(|inner| async move { inner.every(UPLOADS, Inner::sweep_old_parts).await });
-        Ok(Engine { inner })
+        let engine = Engine { inner };
+        let host = Arc::new(engine.clone());
+        engine.inner.clone().watch(|inner| inner.serve_all(host));
+        Ok(engine)
     }
 
     /// How many conversations are in memory.

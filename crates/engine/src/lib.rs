@@ -46,6 +46,7 @@ mod host;
 mod ingress;
 mod kept;
 mod keys;
+mod lines;
 mod listeners;
 mod live;
 mod marks;

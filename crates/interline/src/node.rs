@@ -23,6 +23,7 @@ use crate::files;
 use crate::logs;
 use crate::open_files;
 use crate::settings::Settings;
+use crate::voice;
 
 /// `interline serve`.
 ///
@@ -97,6 +98,7 @@ impl Node {
         };
         let http = http(settings)?;
         let files = files::open(settings, http.clone())?;
+        voice::set_up(settings, http.clone())?;
         let has_scanner = files.scanner.is_some();
         let apps = Apps::load(store.clone(), http, public_url.clone(), has_scanner).await?;
         Ok(Self { public_url, apps, store, files, listener, name: settings.node.clone(), _lock: lock })

@@ -479,7 +479,13 @@ impl Work<'_> {
         let last_line = self.state.transfer.as_ref().map(|transfer| transfer.last_line);
         let Some(last_line) = last_line else { return };
         let until = deadline(&self.app.deadlines, agent, Stage::Talking, last_line);
-        if until <= self.now {
+        if until <= self.now && self.state.customer.connection.is_call {
+            // What is said on a call passes elsewhere: who hangs up, or is not heard any more, the gateway tells.
+            let again = deadline(&self.app.deadlines, agent, Stage::Talking, self.now);
+            if let Some(transfer) = self.state.transfer.as_mut() {
+                transfer.deadline = again;
+            }
+        } else if until <= self.now {
             self.end_transfer(Ending { outcome: Outcome::Idle, tag: None }, Owner::Bot);
         } else if let Some(transfer) = self.state.transfer.as_mut() {
             transfer.deadline = until;

@@ -312,8 +312,11 @@ fn judge_addresses(
     unchanged: bool,
     faults: &mut Vec<Invalid>,
 ) {
-    let texts = settings.iter().filter_map(|(field, value)| Some((field, value.as_str()?)));
-    for (field, url) in texts.filter_map(|(field, text)| Some((field, Url::parse(text).ok()?))) {
+    let mut addresses = Vec::new();
+    for (field, value) in settings {
+        find_addresses(field, value, &mut addresses);
+    }
+    for (field, url) in addresses {
         match site.origin {
             Origin::Operator => site.http.guard().allow(&url),
             Origin::Api if unchanged => {}
@@ -325,6 +328,30 @@ fn judge_addresses(
             Origin::Store => {}
         }
     }
+}
+
+/// The addresses in a setting, however deep. That of a SIP URI stands as if it were HTTP's: the guard knows host and port.
+fn find_addresses(field: &str, value: &Value, found: &mut Vec<(String, Url)>) {
+    match value {
+        Value::String(text) => found.extend(url_of(text).map(|url| (field.to_owned(), url))),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| find_addresses(&format!("{field}.{name}"), value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| find_addresses(field, value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn url_of(text: &str) -> Option<Url> {
+    let Some(sip) = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")) else {
+        return Url::parse(text).ok();
+    };
+    let host = sip.split([';', '?']).next()?.rsplit('@').next()?;
+    let mut url = Url::parse(&format!("http://{host}/")).ok()?;
+    if url.port().is_none() {
+        url.set_port(Some(5060)).ok()?;
+    }
+    Some(url)
 }
 
 fn check_references(document: &Document, agents: &Agents, faults: &mut Vec<Invalid>) {

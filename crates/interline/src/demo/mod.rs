@@ -8,6 +8,7 @@
 //! ```
 
 mod examples;
+mod voice;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -93,6 +94,8 @@ pub async fn run(flags: Flags) -> Result<()> {
     let tenant = Tenant { app: bot_id.as_str().into(), credential: credential.clone() };
     let desks = desks::open(&node, &tenant, flags.port).await?;
     node.apply(with_agents(document, &desks)?).await?;
+    let phones = voice::Phones::new(&flags.data)?;
+    node.apply(phones.app()?.document).await?;
     let botkit = botkit(&bot_id, &secret);
     let more = |routes: Router| {
         let pages = pages(Login { credential, bot_id: bot_id.clone() });
@@ -107,6 +110,7 @@ pub async fn run(flags: Flags) -> Result<()> {
     node.run(more, |engine| {
         told.enter_webhooks(engine, &tenant.app);
         announce(&base, &bot_id, &secret, &key, &told);
+        announce_calls(phones);
     })
     .await
 }
@@ -132,6 +136,24 @@ fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
         app["agents"][name] = settings;
     }
     Ok(Document::from_json(app).map_err(|invalid| anyhow::anyhow!("{invalid}"))?)
+}
+
+/// Somebody calls by itself, once; a person with a softphone may call as well.
+#[allow(clippy::print_stdout, reason = "the demo tells a person what to call")]
+fn announce_calls(phones: voice::Phones) {
+    println!(
+        "Call {} with any softphone (1: a human, 2: opening hours). A caller and an agent of ours",
+        phones.uri()
+    );
+    println!(
+        "do so now; in half a minute there is something to listen to in {}\n",
+        phones.folder().display()
+    );
+    tokio::spawn(async move {
+        if let Err(error) = phones.try_out().await {
+            tracing::warn!(%error, "the demo's call did not come about");
+        }
+    });
 }
 
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
