@@ -106,10 +106,11 @@ impl Gateway {
 
 async fn gauges(server: &Server) -> Result<BTreeMap<String, f64>> {
     let metrics = interline_tests::http::Http::new(server.address()).get("/metrics", &[]).await?.text();
-    let voice = metrics.lines().filter(|line| line.starts_with("interline_channel_holds{")).filter_map(|line| {
-        let (name, value) = line.rsplit_once(' ')?;
-        Some((name.to_owned(), value.parse().ok()?))
-    });
+    let voice =
+        metrics.lines().filter(|line| line.starts_with("interline_channel_holds{")).filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        });
     let gauges: BTreeMap<_, _> = voice.collect();
     ensure!(!gauges.is_empty(), "no gauges of the voice gateway");
     Ok(gauges)
@@ -122,15 +123,25 @@ fn failures(log: &[Value]) -> Vec<String> {
         .map(|entry| {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let failure = &entry["failure"];
-            format!("{}: {} ({})", text(&entry["target"]["integration"]), text(&failure["reason"]), text(&failure["code"]))
+            format!(
+                "{}: {} ({})",
+                text(&entry["target"]["integration"]),
+                text(&failure["reason"]),
+                text(&failure["code"])
+            )
         })
         .collect()
 }
 
 /// What the bot said, in order.
 fn heard(log: &[Value]) -> Vec<String> {
-    let said = log.iter().filter(|entry| entry["kind"] == "text" && entry["by"]["role"] == "bot" && entry["to"] == "customer");
-    said.filter_map(|entry| entry["text"].as_str()).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    let said = log
+        .iter()
+        .filter(|entry| entry["kind"] == "text" && entry["by"]["role"] == "bot" && entry["to"] == "customer");
+    said.filter_map(|entry| entry["text"].as_str())
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn kinds(log: &[Value]) -> Vec<String> {
@@ -205,7 +216,8 @@ async fn whatever_fails_the_caller_hears_something_sensible() {
     let mut gateway = Gateway::start("voice-fallback", QUICK).await.unwrap();
     let mut rows = Vec::new();
     for (status, code, reason) in refusals() {
-        let agent = Sipp::agent("agent_refuses", gateway.agent).with("status", status).with("extra", "X-Why: test");
+        let agent =
+            Sipp::agent("agent_refuses", gateway.agent).with("status", status).with("extra", "X-Why: test");
         let agent = agent.start().unwrap();
         gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
         agent.end().await.unwrap();
@@ -235,13 +247,27 @@ async fn whatever_fails_the_caller_hears_something_sensible() {
 }
 
 /// REFER fails, and the agent is called instead.
-async fn refers(gateway: &mut Gateway, rows: &mut Vec<(&'static str, String, &'static str, Vec<String>)>) -> Result<()> {
-    let reasons: BTreeMap<&str, &str> = refusals().into_iter().map(|(_, code, reason)| (code, reason)).collect();
+async fn refers(
+    gateway: &mut Gateway,
+    rows: &mut Vec<(&'static str, String, &'static str, Vec<String>)>,
+) -> Result<()> {
+    let reasons: BTreeMap<&str, &str> =
+        refusals().into_iter().map(|(_, code, reason)| (code, reason)).collect();
     let reason = |code: &str| reasons.get(code).copied().unwrap_or("bad_request");
     let mut cases: Vec<(Sipp, String, String, &'static str)> = Vec::new();
-    for status in ["403 Forbidden", "405 Method Not Allowed", "420 Bad Extension", "480 Temporarily Unavailable", "488 Not Acceptable Here", "501 Not Implemented", "503 Service Unavailable", "603 Decline"] {
+    for status in [
+        "403 Forbidden",
+        "405 Method Not Allowed",
+        "420 Bad Extension",
+        "480 Temporarily Unavailable",
+        "488 Not Acceptable Here",
+        "501 Not Implemented",
+        "503 Service Unavailable",
+        "603 Decline",
+    ] {
         let code = status.split(' ').next().unwrap_or_default();
-        let caller = gateway.caller("refer_refused", "refer")?.with("status", status).with("challenge", "X-Why: test");
+        let caller =
+            gateway.caller("refer_refused", "refer")?.with("status", status).with("challenge", "X-Why: test");
         cases.push((caller, format!("refused: {status}"), format!("{code} by REFER"), reason(code)));
     }
     for frag in ["486 Busy Here", "503 Service Unavailable", "603 Decline", "404 Not Found"] {
@@ -253,7 +279,12 @@ async fn refers(gateway: &mut Gateway, rows: &mut Vec<(&'static str, String, &'s
     let undecided = gateway.caller("refer_fails", "refer")?.with("frag", "SIP/2.0 100 Trying");
     let undecided = undecided.with("state", "terminated;reason=giveup");
     cases.push((undecided, "NOTIFY: ended at 100".into(), "408 by timer".into(), "unreachable"));
-    cases.push((gateway.caller("refer_silence", "refer")?, "no NOTIFY".into(), "408 by timer".into(), "unreachable"));
+    cases.push((
+        gateway.caller("refer_silence", "refer")?,
+        "no NOTIFY".into(),
+        "408 by timer".into(),
+        "unreachable",
+    ));
     for (caller, what, code, reason) in cases {
         let agent = Sipp::agent("agent_leaves", gateway.agent).start()?;
         caller.run().await.with_context(|| what.clone())?;
@@ -310,7 +341,10 @@ async fn a_caller_is_referred_or_handed_back() {
     for (no, caller) in cases.into_iter().enumerate() {
         caller.run().await.unwrap();
         let log = gateway.log().await.unwrap();
-        let ended = log.iter().find(|entry| entry["kind"] == "transfer_ended").map(|entry| entry["outcome"].to_string());
+        let ended = log
+            .iter()
+            .find(|entry| entry["kind"] == "transfer_ended")
+            .map(|entry| entry["outcome"].to_string());
         assert!(ended.is_some_and(|outcome| outcome.contains("handed_off")), "{no}: {log:?}");
         assert_eq!(failures(&log), Vec::<String>::new(), "{no}");
     }
@@ -360,7 +394,10 @@ async fn what_cannot_be_a_call_is_refused_as_the_standard_says() {
         ("answer", "Content-Encoding: gzip\r\n", &good, "415", "Accept-Encoding: identity"),
     ] {
         let answer = refused(gateway.sip, user, lines, body).await.unwrap();
-        assert!(answer.starts_with(&format!("SIP/2.0 {code} ")) && answer.contains(field), "{user} {lines}: {answer}");
+        assert!(
+            answer.starts_with(&format!("SIP/2.0 {code} ")) && answer.contains(field),
+            "{user} {lines}: {answer}"
+        );
     }
     gateway.is_empty().await.unwrap();
 }
