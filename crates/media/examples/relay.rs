@@ -209,7 +209,8 @@ fn run(
     let end = lasts + Duration::from_millis(500);
     while began.elapsed() < end && seen.received < all {
         let due = (began.elapsed().as_nanos() / between.as_nanos().max(1)) as u64;
-        for at in next..due.min(all).min(next + 8) {
+        let from = next;
+        for at in from..due.min(all).min(from + 8) {
             let leg = at as usize % targets.len();
             let round = first.wrapping_add((at / targets.len() as u64) as u16);
             let kind = coded(how, leg % 2).1.kind();

@@ -22,6 +22,8 @@ use crate::trunk::{Digits, Network, Srtp, Trunk};
 pub enum Does {
     /// Nothing, for so long.
     Waits(Duration),
+    /// Nothing, until so much more was heard, in packets of 20 ms; 30 s at most.
+    Listens(u64),
     /// Presses keys.
     Presses(String),
     /// Says or plays something, to its end.
@@ -122,6 +124,13 @@ async fn acts(session: &interline_media::Session, script: &[Does]) {
     for what in script {
         match what {
             Does::Waits(time) => tokio::time::sleep(*time).await,
+            Does::Listens(packets) => {
+                let wanted = session.stats().packets_received + packets;
+                let until = tokio::time::Instant::now() + Duration::from_secs(30);
+                while session.stats().packets_received < wanted && tokio::time::Instant::now() < until {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
             Does::Presses(keys) => _ = session.send_digits(keys, Duration::from_millis(150)).done().await,
             Does::Says(prompts) => _ = session.play(prompts.clone(), Play::default()).done().await,
         }

@@ -73,7 +73,7 @@ impl Phones {
         let agent = agent.await.map_err(|error| anyhow!(error))?;
         // Whoever takes calls needs a moment to begin.
         let script = [
-            waits(5_000),
+            Does::Listens(150),
             Does::Presses("1".into()),
             waits(5_000),
             says("I have a question about my bill."),

@@ -67,15 +67,21 @@ async fn came_of_it(way: &Way<'_>, asked: (mpsc::Receiver<News>, Option<Response
             told = news.recv() => match told {
                 Some(told) if told.is_final() => return decided(told),
                 Some(_) => until = began + way.plan.patience.last_news,
-                None => return after_silence(way.plan.no_news),
+                // Nobody listens any more: the leg is gone.
+                None => return left(way.call.leg.gone().await),
             },
-            gone = way.call.leg.gone() => return match gone {
-                Gone::Left => Ok(Ended::HandedOff),
-                Gone::Ended | Gone::Silent | Gone::Lost => Err(Failed::caller_left()),
-            },
+            gone = way.call.leg.gone() => return left(gone),
             () = sleep_until(until) => return after_silence(way.plan.no_news),
             () = way.stop.cancelled() => return Ok(Ended::Stopped),
         }
+    }
+}
+
+/// After a 2xx, whoever hangs up is busy elsewhere.
+fn left(gone: Gone) -> Result<Ended, Failed> {
+    match gone {
+        Gone::Left => Ok(Ended::HandedOff),
+        Gone::Ended | Gone::Silent | Gone::Lost => Err(Failed::caller_left()),
     }
 }
 
