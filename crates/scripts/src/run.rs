@@ -25,9 +25,9 @@ const MEMORY: usize = 16 * 1024 * 1024;
 const STACK: usize = 512 * 1024;
 /// The stack of a thread that runs scripts: a script's own, and ours at the end of it.
 pub(crate) const THREAD_STACK: usize = 4 * 1024 * 1024;
-/// QuickJS asks whether to go on after every 10,000 loops and calls. So often it may: that is two million, about 50 ms of
+/// QuickJS asks whether to go on after every 10,000 loops and calls. So often it may: that is ten million, about 50 ms of
 /// work, less for a bare loop and more where each call is a long one.
-const TICKS: u32 = 200;
+const TICKS: u32 = 1_000;
 
 /// JavaScript, without what tells time (`performance`), what depends on when memory is freed (`WeakRef`) and what is
 /// only there for browsers (`DOMException`).
@@ -296,4 +296,28 @@ fn script<'js>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<Js<'js>> {
         };
     }
     ctx.eval_with_options(format!("(function () {{{source}\n}})()"), options(FILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use interline_core::Time;
+    use interline_core::flow::script::Scope;
+
+    use super::*;
+
+    #[test]
+    fn ticks_are_counted_and_not_measured() {
+        let until = Instant::now() + Duration::from_secs(3_600);
+        let loops = |times: u32| {
+            let source = format!("for (let i = 0; i < {times}; i++) {{}}").into();
+            let (flow, node) = ("main".into(), "script".into());
+            run(&Call { flow, node, source, scope: Scope::default(), now: Time(0), seed: 0 }, until)
+        };
+        // Whatever else the machine does: this much passes, and this much does not.
+        assert!(matches!(loops(TICKS * 9_900), Answer::Done(_)));
+        let Answer::Failed(fault) = loops(TICKS * 10_100) else { panic!("was to be stopped") };
+        assert_eq!(fault.why, Why::Limit(Limit::Ticks));
+    }
 }
