@@ -53,6 +53,20 @@ pub trait AgentSystem: Send + Sync + 'static {
         let _ = (conversation, session, aside);
     }
 
+    /// Files that came with a call ([`crate::webhook::Heard::Event`]) are not taken. True: the agent is told in the chat, the
+    /// rest of the call counts and is answered as usual. False, as here: the call is answered with the refusal, and nothing
+    /// more of it counts; for vendors that show their agents what is wrong with a call. The call is answered after this.
+    async fn refused(
+        &self,
+        conversation: &Brief,
+        session: Option<Value>,
+        files: &[Incoming],
+        why: &FileRefused,
+    ) -> bool {
+        let _ = (conversation, session, files, why);
+        false
+    }
+
     /// Owns a duplex session instead of `deliver`, until it is over. Only for [`crate::manifest::Delivery::Pinned`].
     async fn run(&self, link: &mut dyn Link) -> RunEnd {
         let _ = link;
