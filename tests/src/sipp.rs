@@ -65,7 +65,8 @@ impl Sipp {
     pub fn start(self) -> Result<Running> {
         let folder = Scratch::new("sipp")?;
         let file = format!("{}.xml", self.scenario);
-        let text = std::fs::read_to_string(workspace().join("tests/voice").join(&file)).context(file.clone())?;
+        let text =
+            std::fs::read_to_string(workspace().join("tests/voice").join(&file)).context(file.clone())?;
         let text = self.holes.iter().fold(text, |text, (hole, value)| text.replace(hole, value));
         let scenario = folder.path().join(file);
         std::fs::write(&scenario, text)?;
@@ -75,7 +76,16 @@ impl Sipp {
             .args(&self.arguments)
             .arg("-sf")
             .arg(scenario)
-            .args(["-i", "127.0.0.1", "-p", &self.port.to_string(), "-nostdin", "-trace_err", "-error_file", "errors"])
+            .args([
+                "-i",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-nostdin",
+                "-trace_err",
+                "-error_file",
+                "errors",
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
