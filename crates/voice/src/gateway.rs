@@ -140,7 +140,7 @@ impl Gateway {
         Gauges {
             calls: self.most - self.room.available_permits(),
             dialogs: edges.iter().map(|edge| edge.dialogs()).sum(),
-            followed: edges.iter().map(|edge| edge.ladders.len()).sum(),
+            followed: edges.iter().map(|edge| edge.ladders.followed()).sum(),
             sessions: media.sessions,
             ports: media.ports,
             tasks: media.tasks,
@@ -187,6 +187,19 @@ struct Route {
     no: Arc<()>,
 }
 
+/// A call that is turned away.
+struct Turned {
+    invited: Invited,
+    code: u16,
+    headers: Vec<Header>,
+}
+
+impl Turned {
+    fn away(invited: Invited, code: u16, headers: Vec<Header>) -> Box<Self> {
+        Box::new(Self { invited, code, headers })
+    }
+}
+
 /// Sorts the calls of one set of listeners.
 struct Switch {
     gateway: Arc<Gateway>,
@@ -211,31 +224,33 @@ impl Switch {
         fitting.max_by_key(|(fit, _)| *fit).map(|(_, route)| (route.trunk.clone(), route.reception.clone()))
     }
 
-    fn take(&self, invited: Invited) -> Result<(), (Invited, u16, Vec<Header>)> {
+    fn take(&self, invited: Invited) -> Result<(), Box<Turned>> {
         let no_room = || vec![Header::RetryAfter(RETRY_AFTER.into())];
-        let Some((from, transport)) = invited.from() else { return Err((invited, 400, Vec::new())) };
+        let Some((from, transport)) = invited.from() else {
+            return Err(Turned::away(invited, 400, Vec::new()));
+        };
         let Some(mut began) = Began::of(invited.request(), from, transport) else {
-            return Err((invited, 400, Vec::new()));
+            return Err(Turned::away(invited, 400, Vec::new()));
         };
         let Some((trunk, reception)) = self.route(from, &began.to) else {
-            return Err((invited, 404, Vec::new()));
+            return Err(Turned::away(invited, 404, Vec::new()));
         };
         if trunk.e164 {
             began.to = e164(&began.to);
         }
         if let Some(headers) = self.challenge(&trunk, invited.request()) {
-            return Err((invited, 401, headers));
+            return Err(Turned::away(invited, 401, headers));
         }
         let asked = Asked::of(invited.request().headers.iter());
         if asked.is_too_short() {
-            return Err((invited, 422, vec![Header::MinSE(SHORTEST.to_string().into())]));
+            return Err(Turned::away(invited, 422, vec![Header::MinSE(SHORTEST.to_string().into())]));
         }
         // RFC 3261 §8.2.2.2: the same request by another way.
         if invited.edge().ladders.knows(&began.call_id) {
-            return Err((invited, 482, Vec::new()));
+            return Err(Turned::away(invited, 482, Vec::new()));
         }
         let Ok(room) = self.gateway.room.clone().try_acquire_owned() else {
-            return Err((invited, 503, no_room()));
+            return Err(Turned::away(invited, 503, no_room()));
         };
         let edge = invited.edge().clone();
         let contact = edge.contact(transport, from.ip());
@@ -244,11 +259,11 @@ impl Switch {
             Host::Domain(_) => None,
         };
         let Ok(session) = self.gateway.media.session(trunk.media(local)) else {
-            return Err((invited, 503, no_room()));
+            return Err(Turned::away(invited, 503, no_room()));
         };
         let body = match body(invited.request(), &session) {
             Ok(body) => body,
-            Err(code) => return Err((invited, code, Vec::new())),
+            Err(code) => return Err(Turned::away(invited, code, Vec::new())),
         };
         let ladder = Arc::new(Ladder::default());
         edge.ladders.follow(&began.call_id, &ladder, Party::Caller);
@@ -368,7 +383,8 @@ impl Door for Switch {
 
 impl Desk for Switch {
     fn invited(&self, invited: Invited) {
-        if let Err((invited, code, headers)) = self.take(invited) {
+        if let Err(turned) = self.take(invited) {
+            let Turned { invited, code, headers } = *turned;
             invited.refuse(code, headers);
         }
     }

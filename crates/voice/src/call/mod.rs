@@ -244,7 +244,7 @@ pub struct Spoken {
 
 impl Spoken {
     /// Something is said until the returned guard is dropped.
-    pub fn begin(self: &Spoken) -> Speaking<'_> {
+    pub fn begin(&self) -> Speaking<'_> {
         *self.count() += 1;
         Speaking(self)
     }

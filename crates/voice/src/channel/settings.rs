@@ -235,7 +235,8 @@ impl Settings {
 
 fn home(host: &str) -> Option<HostWithPort> {
     let uri = rsipstack::sip::Uri::try_from(format!("sip:{host}")).ok()?;
-    (uri.auth.is_none() && uri.params.is_empty()).then_some(uri.host_with_port)
+    let plain = uri.auth.is_none() && uri.params.is_empty() && !host.contains(char::is_whitespace);
+    plain.then_some(uri.host_with_port)
 }
 
 #[cfg(test)]

@@ -154,7 +154,9 @@ fn scheme(uri: &str) -> Result<(), Refusal> {
     if !known {
         return Err(Refusal::of(416, "Unsupported URI Scheme"));
     }
-    if rest.is_empty() || rest.contains('?') {
+    // In the user part a `?` is a letter like others.
+    let host = rest.rsplit('@').next().unwrap_or_default();
+    if host.is_empty() || host.contains('?') {
         return Err(Refusal::of(400, "Bad Request-URI"));
     }
     Ok(())

@@ -104,8 +104,8 @@ impl Ladders {
         self.map().contains_key(call_id)
     }
 
-    /// How many.
-    pub fn len(&self) -> usize {
+    /// How many are followed.
+    pub fn followed(&self) -> usize {
         self.map().len()
     }
 
@@ -133,7 +133,7 @@ mod tests {
         assert!(rows[1].contains("│── INVITE ─") && rows[1].ends_with("►│"), "{drawn}");
         assert!(rows[3].contains("│◄── 486 Busy Here (INVITE)"), "{drawn}");
         ladders.forget("a");
-        assert_eq!(ladders.len(), 1);
+        assert_eq!(ladders.followed(), 1);
     }
 
     #[test]
