@@ -13,6 +13,7 @@
 //! | `document.rs` | an app's file with any agent systems |
 //! | `operator.rs` | the operator's program: the API, with a key |
 //! | `shelf.rs` | files at a BotKit |
+//! | `sipp.rs` | callers and agents on the telephone |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
 //! | `postgres.rs` | a database of its own for a test |
 //! | `checker.rs` | the judge: what each side said against what each side saw |
@@ -34,6 +35,7 @@ pub mod postgres;
 pub mod scratch;
 pub mod server;
 pub mod shelf;
+pub mod sipp;
 pub mod web;
 
 /// The one app of a test: its bot id, and the client id and secret that sign logins and BotKit calls.

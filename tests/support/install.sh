@@ -31,6 +31,8 @@ python3 -c 'import tomllib' 2>/dev/null || packages+=(python3)          # tests/
 has curl || packages+=(curl)                                            # docs/operate/tour.sh
 has jq || packages+=(jq)
 [ -x "$(command -v clamd || echo /usr/sbin/clamd)" ] || packages+=(clamav-daemon)   # tests/support/clamd.sh
+has sipp || packages+=(sip-tester)                                      # callers and agents on the telephone
+has espeak-ng || packages+=(espeak-ng)                                  # the offline voice of prompts
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)                 # for the one below
 
 if [ ${#packages[@]} -gt 0 ]; then

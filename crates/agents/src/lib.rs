@@ -15,8 +15,10 @@
 
 pub mod botkit;
 pub mod genesys;
+pub mod ivr;
 pub mod salesforce;
 pub mod servicenow;
+pub mod voice;
 
 use interline_connector::agent::Connector;
 
@@ -24,11 +26,13 @@ use interline_connector::agent::Connector;
 pub fn all() -> &'static [&'static dyn Connector] {
     &[
         &botkit::BotKit,
+        &ivr::Ivr,
         &salesforce::Salesforce,
         &genesys::GenesysOpen,
         &genesys::GenesysGuest,
         &servicenow::ServiceNow,
         &servicenow::ServiceNowTokyo,
+        &voice::Voice,
     ]
 }
 

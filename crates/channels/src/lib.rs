@@ -11,13 +11,26 @@
 //!
 //! | folder | channel |
 //! |---|---|
+//! | `voice/` | calls by SIP |
 //! | `web/` | the vendor's browser and mobile chat client, unmodified |
+//! | `ivr/` | an IVR of somebody else: VoiceXML 2.1, or JSON |
+//! | `webhook/` | any other program that posts what customers say |
+//!
+//! `turns.rs` is for those that answer requests, `signed.rs` for those whose requests other systems sign.
 
+pub mod ivr;
+mod signed;
+mod times;
+mod turns;
+pub mod voice;
 pub mod web;
+pub mod webhook;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use interline_connector::channel::Host;
+use interline_core::{AppId, IntegrationName};
 use schemars::Schema;
 use serde_json::Value;
 
@@ -34,16 +47,54 @@ pub struct Channel {
     pub check: fn(&Value) -> Result<(), String>,
     /// Its routes, under the paths that its protocol fixes.
     pub router: fn(Arc<dyn Host>) -> axum::Router,
+    /// For a channel with sockets of its own: serves one integration for as long as it is polled. It returns why it cannot.
+    pub serve: Option<Serve>,
+    /// What it holds on this node, for whoever looks for what is left behind.
+    pub holds: fn() -> Vec<(&'static str, usize)>,
 }
 
+/// See [`Channel::serve`]: the host, the app, the integration's name and its settings.
+pub type Serve = fn(Arc<dyn Host>, AppId, IntegrationName, Value) -> BoxFuture<'static, String>;
+
 /// All channels.
-pub const CHANNELS: &[Channel] = &[Channel {
-    id: web::ID,
-    title: "Web and mobile client",
-    settings: web::schema,
-    check: web::check,
-    router: web::router,
-}];
+pub const CHANNELS: &[Channel] = &[
+    Channel {
+        id: web::ID,
+        title: "Web and mobile client",
+        settings: web::schema,
+        check: web::check,
+        router: web::router,
+        serve: None,
+        holds: Vec::new,
+    },
+    Channel {
+        id: voice::ID,
+        title: "Voice (SIP trunk)",
+        settings: voice::schema,
+        check: voice::check,
+        router: |_| axum::Router::new(),
+        serve: Some(|host, app, channel, settings| Box::pin(voice::serve(host, app, channel, settings))),
+        holds: voice::holds,
+    },
+    Channel {
+        id: ivr::ID,
+        title: "IVR (VoiceXML or JSON)",
+        settings: ivr::schema,
+        check: ivr::check,
+        router: ivr::router,
+        serve: None,
+        holds: Vec::new,
+    },
+    Channel {
+        id: webhook::ID,
+        title: "Webhook",
+        settings: webhook::schema,
+        check: webhook::check,
+        router: webhook::router,
+        serve: None,
+        holds: Vec::new,
+    },
+];
 
 /// The channel with this id.
 pub fn find(id: &str) -> Option<&'static Channel> {

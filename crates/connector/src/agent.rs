@@ -6,6 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::state::Customer;
+use interline_core::flow::work::Availability;
+use interline_core::transfer::Ask;
 use interline_core::{AppId, ConversationId, Entry, File, Owner, Participant, Seq, app};
 use serde_json::Value;
 use url::Url;
@@ -51,6 +53,20 @@ pub trait AgentSystem: Send + Sync + 'static {
         let _ = (conversation, session, aside);
     }
 
+    /// Files that came with a call ([`crate::webhook::Heard::Event`]) are not taken. True: the agent is told in the chat, the
+    /// rest of the call counts and is answered as usual. False, as here: the call is answered with the refusal, and nothing
+    /// more of it counts; for vendors that show their agents what is wrong with a call. The call is answered after this.
+    async fn refused(
+        &self,
+        conversation: &Brief,
+        session: Option<Value>,
+        files: &[Incoming],
+        why: &FileRefused,
+    ) -> bool {
+        let _ = (conversation, session, files, why);
+        false
+    }
+
     /// Owns a duplex session instead of `deliver`, until it is over. Only for [`crate::manifest::Delivery::Pinned`].
     async fn run(&self, link: &mut dyn Link) -> RunEnd {
         let _ = link;
@@ -61,6 +77,16 @@ pub trait AgentSystem: Send + Sync + 'static {
     /// What it hears it hands to its own sessions ([`AgentSystem::run`]). It is called again, after a pause, when it is lost.
     async fn listen(&self) -> RunEnd {
         RunEnd::Over
+    }
+
+    /// Whether somebody is there who could take a conversation. Advisory: a transfer may fail all the same. None: the vendor
+    /// offers no way to know.
+    ///
+    /// # Errors
+    /// It could not be asked.
+    async fn availability(&self, asked: &Availability) -> Result<Option<bool>, Failure> {
+        let _ = asked;
+        Ok(None)
     }
 
     /// "Test connection": whether it would work, and if not, what to do.
@@ -90,14 +116,16 @@ pub struct Item {
 }
 
 /// What travels along with an Open, beside who the customer is and where it goes ([`Participant::queue`]).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Context {
     /// Skills that the agent should have, in the words of the agent system.
     pub skills: Vec<String>,
     /// Custom data by name: what the channel knows of the customer, and what the flow's node adds or overrides.
     pub data: BTreeMap<String, String>,
-    /// What was said before, in a few lines. Empty: nothing.
+    /// What was said before, in a few lines. Empty: nothing, or it is not wanted.
     pub summary: String,
+    /// What the flow asks: where a call goes and how, priority, language, tags.
+    pub ask: Ask,
 }
 
 impl Item {

@@ -146,6 +146,8 @@ pub enum What {
     Connected,
     /// Said something.
     Text(Text),
+    /// Said nothing for as long as was waited. Only from channels that measure it.
+    NoInput,
     /// Ended something.
     Ends(Scope),
 }

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `manifest.rs` | what a connector can do, as data |
 //! | `agent.rs` | the contract of agent systems |
+//! | `bot.rs` | the contract of external bots |
 //! | `channel.rs` | what a channel is offered: hear the customer, read the log |
 //! | `files.rs`, `formats.rs` | files: what may be sent, refusals; the formats as data |
 //! | `failure.rs` | what went wrong, as a decision for the engine |
@@ -27,6 +28,7 @@
 //! | `simulator/` | what the stand-ins of all vendors share (feature `simulators`) |
 
 pub mod agent;
+pub mod bot;
 pub mod channel;
 pub mod credential;
 pub mod digest;
@@ -44,6 +46,7 @@ pub mod tokens;
 pub mod webhook;
 
 pub use agent::{AgentSystem, Aside, Context, Done, Env, Item, Link, Next, RunEnd, UpTo};
+pub use bot::{Bot, BotConnector};
 pub use credential::{Algorithm, Credential};
 pub use failure::{Cause, Failure};
 pub use files::{Carried, FileRefused, FileStream, Files, Incoming};

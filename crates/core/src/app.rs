@@ -3,35 +3,89 @@
 //! This is a snapshot with a version. A conversation's inputs are stored with the version they were stepped
 //! under, so that a replay meets the same app.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::flow::Flow;
+use crate::flow::hours::Hours;
+use crate::flow::{AgentTransfer, Flows};
+use crate::transfer::Ask;
 use crate::transfer::deadline::Deadlines;
 use crate::transfer::target::Target;
 use crate::{AppId, IntegrationName};
 
 /// A tenant's bot, as far as the domain is concerned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct App {
     /// The tenant boundary.
     pub id: AppId,
     /// Its agent systems, by name.
     pub agents: BTreeMap<IntegrationName, AgentSystem>,
+    /// The type of each, as scripts may name it: `salesforce`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agent_types: BTreeMap<IntegrationName, String>,
     /// The agent system for channels that name none.
     pub default_agent: Option<IntegrationName>,
     /// Channel → agent system.
     #[serde(default)]
     pub channel_agents: BTreeMap<IntegrationName, IntegrationName>,
-    /// What the bot says and when it hands over.
-    pub flow: Flow,
+    /// What the bot says and when it hands over. Shared: a step clones none of it.
+    #[serde(default)]
+    pub flows: Arc<Flows>,
+    /// Its external bots.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bots: BTreeSet<IntegrationName>,
+    /// Business hours, by name. Those in force count, also for conversations that began before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hours: BTreeMap<String, Hours>,
+    /// `content.<name>` in texts and scripts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub content: BTreeMap<String, String>,
+    /// `env.<name>` in scripts, conditions and requests; they may be secrets, and stand in no text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// When a silent conversation ends.
+    #[serde(default, skip_serializing_if = "Sessions::is_empty")]
+    pub sessions: Sessions,
     /// How long each stage of a transfer may take.
     #[serde(default)]
     pub deadlines: Deadlines,
     /// What the customer is told when the flow says nothing else.
     #[serde(default)]
     pub texts: Texts,
+}
+
+/// When a conversation with the bot that is silent ends.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sessions {
+    /// After so many minutes without a word of the customer, 5 to 20160; none: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inactivity_minutes: Option<u32>,
+    /// Said then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Before that the customer is reminded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Reminder>,
+}
+
+/// The customer is reminded that the bot waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reminder {
+    /// After so many minutes.
+    pub minutes: u32,
+    /// What is said.
+    pub message: String,
+}
+
+impl Sessions {
+    /// Whether silence ends nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the transfer machine must know of an agent system. It comes from the connector's manifest and settings.
@@ -72,6 +126,8 @@ pub struct Texts {
     pub not_delivered: String,
     /// A held line was dropped.
     pub dropped: String,
+    /// A flow failed and says nothing of its own.
+    pub flow_failed: String,
 }
 
 impl Default for Texts {
@@ -80,18 +136,22 @@ impl Default for Texts {
             transfer_failed: "All our agents are currently busy. Please try again later.".into(),
             not_delivered: "Your last message could not be delivered.".into(),
             dropped: "Your last message could not be processed. Please send it again.".into(),
+            flow_failed: "Something went wrong on our side. Please try again later.".into(),
         }
     }
 }
 
 impl App {
-    /// The agent systems to try for a customer of `channel`, in order: the node's own choice, else the channel's,
-    /// else the app's default; then the node's fallback ladder. Empty means Unconfigured.
-    pub fn ladder(&self, channel: &IntegrationName, node: &crate::flow::AgentTransfer) -> Vec<Target> {
-        let first = node.target.clone().or_else(|| {
-            let name = self.channel_agents.get(channel).or(self.default_agent.as_ref())?;
-            Some(Target { integration: name.clone(), queue: None })
-        });
+    /// The agent systems to try for a customer of `channel`, in order: a script's choice, else the node's, else the
+    /// channel's, else the app's default; then the node's fallback ladder. Empty means Unconfigured.
+    pub fn ladder(&self, channel: &IntegrationName, node: &AgentTransfer, ask: &Ask) -> Vec<Target> {
+        let chosen = ask.system.as_ref().and_then(|system| self.system(system));
+        let chosen = chosen.map(|integration| Target { integration, queue: None });
+        let first =
+            chosen.or_else(|| node.target.clone()).or_else(|| self.first_agent(channel)).map(|target| {
+                let queue = ask.queue.clone().or(target.queue);
+                Target { queue, ..target }
+            });
         let mut ladder: Vec<Target> = Vec::new();
         for target in first.into_iter().chain(node.fallback.iter().cloned()) {
             if self.takes_new(&target.integration) && !ladder.contains(&target) {
@@ -99,6 +159,23 @@ impl App {
             }
         }
         ladder
+    }
+
+    /// The agent system of a channel where nobody names another.
+    pub fn first_agent(&self, channel: &IntegrationName) -> Option<Target> {
+        let name = self.channel_agents.get(channel).or(self.default_agent.as_ref())?;
+        Some(Target { integration: name.clone(), queue: None })
+    }
+
+    /// The agent system that a script means: by its name, else the first of that type.
+    fn system(&self, called: &str) -> Option<IntegrationName> {
+        let name = IntegrationName::from(called);
+        if self.takes_new(&name) {
+            return Some(name);
+        }
+        let of_type = |(_, kind): &(&IntegrationName, &String)| kind.eq_ignore_ascii_case(called);
+        let mut of_type = self.agent_types.iter().filter(of_type).map(|(name, _)| name);
+        of_type.find(|name| self.takes_new(name)).cloned()
     }
 
     /// Whether there is such an agent system, and something new may go there.

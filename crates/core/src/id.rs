@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+        )]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
@@ -65,6 +67,13 @@ macro_rules! number_id {
             }
         }
     };
+}
+
+impl Default for AppId {
+    /// No app.
+    fn default() -> Self {
+        Self::from("")
+    }
 }
 
 text_id!(

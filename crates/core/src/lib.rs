@@ -37,7 +37,7 @@ pub use conversation::input::Input;
 pub use conversation::participant::Participant;
 pub use conversation::profile::Profile;
 pub use conversation::state::{Owner, State};
-pub use conversation::step::{Step, step};
+pub use conversation::step::{Step, step, try_step};
 pub use id::{
     AppId, ConversationId, CustomerId, Epoch, FileId, IntegrationName, ParticipantNo, Seq, Time, TransferNo,
 };

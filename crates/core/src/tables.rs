@@ -14,7 +14,13 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("docs/who-hears-what.md", who_hears::page()),
         ("docs/transfer-machine.md", machine::page()),
         ("docs/connectors/botkit-callbacks.md", callbacks::page()),
+        ("docs/flows/flow.schema.json", flow_schema()),
     ]
+}
+
+fn flow_schema() -> String {
+    // Printing a schema does not fail.
+    serde_json::to_string_pretty(&crate::flow::schema()).unwrap_or_default() + "\n"
 }
 
 const GENERATED: &str =

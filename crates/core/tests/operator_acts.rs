@@ -10,7 +10,7 @@ use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAc
 use interline_core::transfer::{Failure, Outcome, Reason, Stage};
 use interline_core::{App, Body, Entry, Input, Owner, ParticipantNo, Role, Seq, Speaker, State};
 use support::acts::{begun, only_noted, say};
-use support::app::{desk, kit, says, simple, to, watching_kit};
+use support::app::{desk, flow_of, kit, says, simple, to, watching_kit};
 use support::world::World;
 
 const STAGES: [Stage; 5] = [Stage::Requested, Stage::Opening, Stage::Waiting, Stage::Talking, Stage::Closing];
@@ -22,8 +22,8 @@ fn cast(intercepted: bool) -> App {
     let kit = if intercepted { watching_kit() } else { kit() };
     let mut app =
         simple(&[("desk", desk), ("kit", kit), ("spare", support::app::desk())], &["desk", "spare"]);
-    app.flow.nodes.insert("before".into(), says("One moment", Some("human".into())));
-    app.flow.words[0].go_to = "before".into();
+    flow_of(&mut app).nodes.insert("before".into(), says("One moment", Some("human".into())));
+    flow_of(&mut app).words[0].go_to = "before".into();
     app
 }
 

@@ -12,7 +12,7 @@ use interline_core::transfer::{Failure, Outcome, Reason, Stage};
 use interline_core::{Body, Owner, Role};
 use proptest::prelude::*;
 use support::acts::{begun, say};
-use support::app::{desk, kit, says, simple, to, watching_kit};
+use support::app::{desk, flow_of, kit, says, simple, to, watching_kit};
 use support::config;
 use support::story::any_story;
 use support::world::{Moment, World};
@@ -94,8 +94,8 @@ fn the_ladder_leaves_out_what_was_retired_meanwhile() {
 fn a_system_that_is_retired_before_its_rung_opens_is_not_asked() {
     for (ladder, opens) in [(&["desk", "spare"][..], true), (&["desk"], false)] {
         let mut app = simple(&[("desk", desk()), ("kit", watching_kit()), ("spare", desk())], ladder);
-        app.flow.nodes.insert("before".into(), says("One moment", Some("human".into())));
-        app.flow.words[0].go_to = "before".into();
+        flow_of(&mut app).nodes.insert("before".into(), says("One moment", Some("human".into())));
+        flow_of(&mut app).words[0].go_to = "before".into();
         let mut world = World::new(app);
         world.customer("agent");
         world.deliver_all();

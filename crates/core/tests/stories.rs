@@ -10,11 +10,11 @@ use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::Note;
 use interline_core::conversation::hold::MAX_HELD;
 use interline_core::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
-use interline_core::flow::Node;
-use interline_core::transfer::{Failure, Outcome, Reason, Stage};
+use interline_core::flow::{MAIN, Node};
+use interline_core::transfer::{Ask, Failure, Outcome, Reason, Stage};
 use interline_core::{App, Body, Input, Owner, ParticipantNo, Role, Seq};
 use support::acts::{begun, say};
-use support::app::{desk, kit, says, simple, to, watching_kit};
+use support::app::{desk, flow_of, kit, says, simple, to, watching_kit};
 use support::world::{World, operator};
 
 #[test]
@@ -168,8 +168,8 @@ fn a_late_release_is_not_the_agents_word_either() {
 #[test]
 fn the_first_rung_waits_for_the_interceptor() {
     let mut app = simple(&[("kit", watching_kit())], &["kit"]);
-    app.flow.nodes.insert("before".into(), says("One moment", Some("human".into())));
-    app.flow.words[0].go_to = "before".into();
+    flow_of(&mut app).nodes.insert("before".into(), says("One moment", Some("human".into())));
+    flow_of(&mut app).words[0].go_to = "before".into();
     let mut world = World::new(app);
     world.customer("agent");
     world.deliver_all();
@@ -215,8 +215,8 @@ fn an_interceptor_that_answers_in_the_bots_place_is_not_answered_over() {
 #[test]
 fn an_interceptor_that_is_silent_holds_nothing_up_for_long() {
     let mut app = simple(&[("kit", watching_kit())], &["kit"]);
-    app.flow.nodes.insert("before".into(), says("One moment", Some("human".into())));
-    app.flow.words[0].go_to = "before".into();
+    flow_of(&mut app).nodes.insert("before".into(), says("One moment", Some("human".into())));
+    flow_of(&mut app).words[0].go_to = "before".into();
     let mut world = World::new(app);
     world.customer("agent");
     world.passes(15_000);
@@ -249,9 +249,9 @@ fn a_policy_of_dropping_tells_the_customer() {
 #[test]
 fn the_twenty_first_held_line_lets_the_oldest_pass_and_hands_over_once() {
     let mut app = simple(&[("kit", watching_kit())], &["kit"]);
-    app.flow.nodes.insert("before".into(), says("One moment", Some("then".into())));
-    app.flow.nodes.insert("then".into(), says("Looking for somebody", Some("human".into())));
-    app.flow.words[0].go_to = "before".into();
+    flow_of(&mut app).nodes.insert("before".into(), says("One moment", Some("then".into())));
+    flow_of(&mut app).nodes.insert("then".into(), says("Looking for somebody", Some("human".into())));
+    flow_of(&mut app).words[0].go_to = "before".into();
     let mut world = World::new(app);
     for _ in 0..20 {
         world.customer("agent");
@@ -358,7 +358,7 @@ fn queued_that_overtakes_accepted_does_not_lose_a_botkit() {
 #[test]
 fn a_flow_that_always_hands_over_again_is_stopped() {
     let mut app = simple(&[("desk", desk())], &["desk"]);
-    if let Some(Node::AgentTransfer(node)) = app.flow.nodes.get_mut(&"human".into()) {
+    if let Some(Node::AgentTransfer(node)) = flow_of(&mut app).nodes.get_mut(&"human".into()) {
         node.on_failure.go_to = Some("human".into());
     }
     let mut world = begun(app);
@@ -383,13 +383,13 @@ fn no_agent_system_is_unconfigured_and_the_bot_stays() {
 fn the_agent_system_is_chosen_by_node_then_channel_then_app() {
     let mut app = simple(&[("desk", desk()), ("kit", kit()), ("spare", desk())], &["desk"]);
     let chosen = |app: &App| {
-        let Some(Node::AgentTransfer(node)) = app.flow.nodes.get(&"human".into()) else { return None };
-        app.ladder(&"web".into(), node).first().cloned()
+        let node = app.flows.get(&MAIN.into()).and_then(|flow| flow.transfer(&"human".into()))?;
+        app.ladder(&"web".into(), node, &Ask::default()).first().cloned()
     };
     app.default_agent = Some("spare".into());
     app.channel_agents.insert("web".into(), "kit".into());
     assert_eq!(chosen(&app), Some(to("desk")));
-    if let Some(Node::AgentTransfer(node)) = app.flow.nodes.get_mut(&"human".into()) {
+    if let Some(Node::AgentTransfer(node)) = flow_of(&mut app).nodes.get_mut(&"human".into()) {
         node.target = None;
     }
     assert_eq!(chosen(&app), Some(to("kit")));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use interline_connector::AgentSystem;
 use interline_connector::channel::ChannelApp;
+use interline_connector::{AgentSystem, Bot, Http};
 use interline_core::{App, IntegrationName};
 
 use crate::config::{Draft, FileRules, Transcript};
@@ -16,6 +16,10 @@ pub struct Runtime {
     pub app: Arc<App>,
     /// Its agent systems.
     pub agents: BTreeMap<IntegrationName, Arc<dyn AgentSystem>>,
+    /// Its external bots.
+    pub bots: BTreeMap<IntegrationName, Arc<dyn Bot>>,
+    /// The way out for requests of flows; none: a test's app that makes none.
+    pub http: Option<Http>,
     /// What its channels know of it.
     pub channel_app: Arc<ChannelApp>,
     /// How long closed conversations are kept, in milliseconds; none: until somebody erases them.

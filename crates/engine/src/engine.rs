@@ -16,10 +16,12 @@ use crate::customers::Customers;
 use crate::files::{Desk, Storage};
 use crate::hints::Hints;
 use crate::ingress::Trouble;
+use crate::kept::Kept;
 use crate::live::{Slot, Slots};
 use crate::marks::Marks;
 use crate::observe;
 use crate::pinned::Pinned;
+use crate::scripts::Scripts;
 use crate::timers::Timers;
 use crate::watch::Watch;
 
@@ -37,6 +39,8 @@ pub struct Settings {
     pub hints: Arc<dyn Hints>,
     /// Where the bytes of files are.
     pub files: Storage,
+    /// Who runs the scripts of flows.
+    pub scripts: Arc<dyn Scripts>,
 }
 
 /// A running engine. Cheap to clone.
@@ -63,6 +67,10 @@ pub(crate) struct Inner {
     pub pinned: Pinned,
     /// What the database said when metrics were last asked for.
     pub counted: observe::Cache,
+    /// Who runs the scripts of flows.
+    pub scripts: Arc<dyn Scripts>,
+    /// The flows that conversations began with.
+    pub kept: Kept,
     /// Files under way.
     pub files: Desk,
     /// Milliseconds since 1970 UTC.
@@ -103,7 +111,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be used.
     pub async fn start_at(settings: Settings, clock: Clock) -> Result<Engine, Trouble> {
-        let Settings { store, apps, public_url, node, hints, files } = settings;
+        let Settings { store, apps, public_url, node, hints, files, scripts } = settings;
         observe::begin();
         // Half of what the store can do: the other half is for whoever waits for an answer.
         let looks = (store.reads() / 2).max(1);
@@ -123,6 +131,8 @@ impl Engine {
             timers: Timers::default(),
             pinned: Pinned::default(),
             counted: observe::Cache::default(),
+            scripts,
+            kept: Kept::default(),
             files: Desk::new(files),
             started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
@@ -141,7 +151,10 @@ impl Engine {
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });
         inner.clone().watch(|inner| async move { inner.every(UPLOADS, Inner::sweep_old_parts).await });
-        Ok(Engine { inner })
+        let engine = Engine { inner };
+        let host = Arc::new(engine.clone());
+        engine.inner.clone().watch(|inner| inner.serve_all(host));
+        Ok(engine)
     }
 
     /// How many conversations are in memory.

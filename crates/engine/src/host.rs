@@ -8,6 +8,7 @@ use interline_connector::channel::{
     ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
 };
 use interline_connector::{FileRefused, Files};
+use interline_core::conversation::connection::Connection;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::Stage;
@@ -32,6 +33,8 @@ const AGAIN: i64 = 100;
 const CONVERSATIONS: i64 = 200;
 /// Entries are read in pages of this size.
 const PAGE: i64 = 200;
+/// Who comes back within this time returns, milliseconds: 24 hours.
+const RETURNS: i64 = 86_400_000;
 /// So often a line is tried again when its conversation closed in between.
 const TRIES: usize = 5;
 
@@ -124,7 +127,7 @@ impl Host for Engine {
         let row =
             store.customer(app.as_str(), channel.as_str(), address, now, "{}").await.map_err(Lost::from)?;
         let (id, channel, address) = (CustomerId::new(row.id), channel.clone(), address.to_owned());
-        Ok(Customer { id, channel, address, profile: Profile::default() })
+        Ok(Customer { id, channel, address, profile: Profile::default(), connection: Connection::default() })
     }
 
     async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable> {
@@ -201,6 +204,7 @@ impl Inner {
         let mut open = person.open.lock().await;
         let input = match said.what {
             What::Connected => Input::Connected,
+            What::NoInput => Input::NoInput,
             What::Text(text) => Input::CustomerSaid(text),
             What::Ends(scope) => Input::CustomerEnds(scope),
         };
@@ -241,7 +245,9 @@ impl Inner {
         let slot = self.slots.get(&Key { app: app.clone(), conversation: id.clone() });
         let mut guard = slot.live.lock().await;
         if known.is_none() {
-            let state = State::new(app.clone(), id.clone(), customer.clone());
+            let mut state = State::new(app.clone(), id.clone(), customer.clone());
+            let closed = self.store.last_closed(app.as_str(), customer.id.as_str()).await?;
+            state.customer.connection.returns = closed.is_some_and(|at| at > self.now().0 - RETURNS);
             let rows = std::collections::BTreeMap::new();
             *guard = Some(Live { state, version: 0, opened_at: self.now().0, closed_at: None, rows });
         }

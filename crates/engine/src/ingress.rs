@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use interline_core::{
-    Entry, Input, IntegrationName, Owner, ParticipantNo, Role, Speaker, State, Time, TransferNo, step,
-};
-use interline_store::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
+use interline_core::conversation::facts::{Facts, Tag, TaskRun};
+use interline_core::flow::NeedScript;
+use interline_core::flow::script::Answer;
+use interline_core::{App, Entry, Input, Owner, ParticipantNo, State, Step, Time, TransferNo, try_step};
+use interline_store::{Committed, RemoteId};
 use serde::Serialize;
 use tokio::sync::MutexGuard;
 use tracing::Instrument as _;
@@ -17,6 +18,7 @@ use crate::hints;
 use crate::host::phase_of;
 use crate::live::{About, Live, Row, Slot};
 use crate::observe::{self, trace};
+use crate::unit::new_row;
 
 /// Why something could not be done. Nothing was accepted then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,15 +72,6 @@ pub(crate) struct InboxKey {
     pub integration: String,
     pub scope: String,
     pub external_id: String,
-}
-
-/// What the inbox keeps of an input: enough to step it again.
-#[derive(Debug, Serialize)]
-struct Recorded<'a> {
-    app_version: i64,
-    now: Time,
-    seed: u64,
-    inputs: &'a [Input],
 }
 
 /// What became of a change.
@@ -142,7 +135,9 @@ impl Inner {
             // the next one reads what the store has.
             let Some(mut live) = guard.take() else { return Err(Trouble::Unknown) };
             let opened = live.version == 0;
-            let news = live.apply(runtime, &change, now, seed);
+            let app = self.app_of(runtime, &live.state).await?;
+            let (steps, answers) = self.plan(&app, &live.state, &change.inputs, now, seed).await;
+            let news = live.apply(&change, steps, answers, now);
             if !news.stepped && news.written.is_empty() {
                 **guard = Some(live);
                 return Ok(Changed::Done);
@@ -176,6 +171,33 @@ impl Inner {
             }
         }
         Err(Trouble::Store("too many conflicts".into()))
+    }
+
+    /// Steps the inputs, one after the other. A script that a step needs is run, and the step done again from where it began:
+    /// the conversation waits for it, and no other does.
+    async fn plan(
+        &self,
+        app: &App,
+        state: &State,
+        inputs: &[Input],
+        now: Time,
+        seed: u64,
+    ) -> (Vec<Step>, Vec<Answer>) {
+        let (mut steps, mut answers): (Vec<Step>, Vec<Answer>) =
+            (Vec::with_capacity(inputs.len()), Vec::new());
+        let mut used = 0;
+        for input in inputs {
+            let step = loop {
+                let before = steps.last().map_or(state, |step| &step.state);
+                match try_step(app, before, input, &answers[used..], now, seed) {
+                    Ok(step) => break step,
+                    Err(NeedScript(call)) => answers.push(self.scripts.run(*call).await),
+                }
+            };
+            used += step.answers;
+            steps.push(step);
+        }
+        (steps, answers)
     }
 
     /// Takes over what was committed and tells who has to look.
@@ -214,21 +236,27 @@ impl Inner {
 }
 
 /// What a change made of a conversation.
-struct News {
-    entries: Vec<Entry>,
+pub(crate) struct News {
+    pub entries: Vec<Entry>,
     /// The participants whose rows are to be written.
-    written: Vec<ParticipantNo>,
+    pub written: Vec<ParticipantNo>,
     /// The state is to be written, and the inputs with it.
-    stepped: bool,
+    pub stepped: bool,
     /// The customer talks to somebody else now.
-    phase_changed: bool,
+    pub phase_changed: bool,
     /// The transfer that the flow asked for has its first agent now.
-    agent_came: bool,
+    pub agent_came: bool,
+    /// What scripts answered.
+    pub answers: Vec<Answer>,
+    /// The facts of the conversation, if they are others now.
+    pub facts: Option<Facts>,
+    pub tasks: Vec<TaskRun>,
+    pub tags: Vec<Tag>,
 }
 
 impl Live {
     /// Computes a change, in place.
-    fn apply(&mut self, runtime: &Runtime, change: &Change<'_>, now: Time, seed: u64) -> News {
+    fn apply(&mut self, change: &Change<'_>, steps: Vec<Step>, answers: Vec<Answer>, now: Time) -> News {
         (change.rows)(&mut self.rows);
         let mut news = News {
             entries: Vec::new(),
@@ -236,10 +264,14 @@ impl Live {
             stepped: self.version == 0,
             phase_changed: false,
             agent_came: false,
+            answers,
+            facts: None,
+            tasks: Vec::new(),
+            tags: Vec::new(),
         };
+        let facts = self.state.facts.clone();
         let (phase, talked) = (phase_of(&self.state), has_agent(&self.state));
-        for input in &change.inputs {
-            let stepped = step(&runtime.app, &self.state, input, now, seed);
+        for (input, stepped) in change.inputs.iter().zip(steps) {
             // A result or a tick that came too late leaves no trace; what the outside said always does.
             news.stepped |= !matches!(input, Input::Delivery { .. } | Input::Tick)
                 || !stepped.entries.is_empty()
@@ -247,6 +279,8 @@ impl Live {
                 || stepped.state != self.state;
             self.state = stepped.state;
             news.entries.extend(stepped.entries);
+            news.tasks.extend(stepped.tasks);
+            news.tags.extend(stepped.tags);
             for participant in stepped.participants {
                 news.written.push(participant.no);
                 self.joined_or_changed(participant);
@@ -255,6 +289,10 @@ impl Live {
         if self.state.owner == Owner::Closed {
             self.closed_at.get_or_insert(now.0);
         }
+        // The row is made with the conversation; relayed lines change no fact, and write none.
+        let counts =
+            self.version == 0 || facts != self.state.facts || (self.closed_at == Some(now.0) && news.stepped);
+        news.facts = counts.then(|| self.state.facts.clone());
         news.phase_changed = phase != phase_of(&self.state);
         news.agent_came = has_agent(&self.state).is_some_and(|now| talked != Some(now));
         self.raise_heads(&mut news, now);
@@ -326,124 +364,6 @@ impl Live {
 fn has_agent(state: &State) -> Option<TransferNo> {
     let transfer = state.transfer.as_ref()?;
     (transfer.talked && transfer.node.is_some()).then_some(transfer.no)
-}
-
-impl News {
-    /// The agent's line, by its name outside.
-    fn said_as(&self, change: &Change<'_>) -> Option<RemoteId> {
-        let (participant, remote_id) = change.says_as.clone()?;
-        let line = self.entries.iter().find(|entry| matches!(entry.by, Speaker::Agent { .. }))?;
-        Some(RemoteId { participant: i64::from(participant.0), remote_id, seq: to_i64(line.seq.0), part: 0 })
-    }
-
-    /// The files that the new entries name, each once.
-    fn files(&self) -> Vec<String> {
-        let named = self.entries.iter().filter_map(Entry::text).flat_map(|text| &text.files);
-        let mut ids: Vec<String> = named.map(|file| file.id.as_str().to_owned()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-
-    fn unit(
-        &self,
-        runtime: &Runtime,
-        slot: &Slot,
-        live: &Live,
-        change: &Change<'_>,
-        key: &InboxKey,
-        (now, seed): (Time, u64),
-    ) -> Result<Unit, Trouble> {
-        let mut participants = Vec::with_capacity(self.written.len() + 1);
-        for row in self.written.iter().filter_map(|no| live.rows.get(no)) {
-            let mut written = row.row.clone();
-            written.doc = json(&row.about)?;
-            participants.push(written);
-        }
-        if live.version == 0 {
-            participants.push(customer_row(&live.state.customer.channel));
-        }
-        let entries = self.entries.iter().map(|entry| {
-            Ok::<_, Trouble>(EntryRow { seq: to_i64(entry.seq.0), at: entry.at.0, doc: json(entry)? })
-        });
-        let recorded = Recorded { app_version: runtime.version, now, seed, inputs: &change.inputs };
-        let inbox = || {
-            Ok::<_, Trouble>(Inbox {
-                integration: key.integration.clone(),
-                scope: key.scope.clone(),
-                external_id: key.external_id.clone(),
-                at: now.0,
-                doc: json(&recorded)?,
-            })
-        };
-        Ok(Unit {
-            app: slot.key.app.shared(),
-            conversation: slot.key.conversation.shared(),
-            inbox: self.stepped.then(inbox).transpose()?,
-            state: self.stepped.then(|| state_write(runtime, live)).transpose()?,
-            entries: entries.collect::<Result<_, _>>()?,
-            participants,
-            files: self.files(),
-            remote_ids: change.remote_ids.iter().cloned().chain(self.said_as(change)).collect(),
-        })
-    }
-}
-
-fn state_write(runtime: &Runtime, live: &Live) -> Result<StateWrite, Trouble> {
-    let state = &live.state;
-    Ok(StateWrite {
-        expected_version: live.version,
-        doc: json(state)?,
-        owner: state.owner.as_str(),
-        epoch: to_i64(state.epoch.0),
-        head: to_i64(state.head.0),
-        wake_at: state.wake_at().map(|at| at.0),
-        closed_at: live.closed_at,
-        retain_until: live.closed_at.and_then(|at| Some(at + runtime.retention_ms?)),
-        opening: (live.version == 0).then(|| Opening {
-            customer: state.customer.id.as_str().to_owned(),
-            channel: state.customer.channel.as_str().to_owned(),
-            opened_at: live.opened_at,
-        }),
-    })
-}
-
-/// The customer's own row: number 0. It holds the marks; the channel reads the log by itself.
-fn customer_row(channel: &IntegrationName) -> ParticipantRow {
-    let row = new_row(ParticipantNo(0), channel, Role::Customer, 0);
-    ParticipantRow { doc: "{}".to_owned(), done: true, ..row }
-}
-
-/// A participant that has heard everything up to `cursor`, and nothing is waiting for it. Its document is written with
-/// the unit.
-fn new_row(no: ParticipantNo, integration: &IntegrationName, plays: Role, cursor: i64) -> ParticipantRow {
-    ParticipantRow {
-        no: i64::from(no.0),
-        integration: integration.as_str().to_owned(),
-        role: role(plays).to_owned(),
-        doc: String::new(),
-        cursor,
-        head: cursor,
-        due_at: None,
-        attempts: 0,
-        failing_since: None,
-        attempt_key: None,
-        last_error: None,
-        delivered: 0,
-        read: 0,
-        session: None,
-        done: false,
-    }
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Customer => "customer",
-        Role::Bot => "bot",
-        Role::Agent => "agent",
-        Role::Interceptor => "interceptor",
-        Role::Nobody => "nobody",
-    }
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Trouble> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use interline_connector::webhook::{History, HistoryQuery};
-use interline_connector::{AgentSystem, Answer, Heard, Incoming, Rejected, Unverified};
+use interline_connector::{AgentSystem, Answer, FileRefused, Heard, Incoming, Rejected, Unverified};
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::conversation::profile::Profile;
@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::address;
 use crate::apps::Runtime;
+use crate::dispatch::brief;
 use crate::engine::{Engine, Inner};
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Live, Slot};
@@ -142,7 +143,7 @@ impl Inner {
                     let slot = self.theirs(app, &id.conversation, id.participant, proven).await?;
                     let taken = match self.taken(&slot, files).await? {
                         Ok(taken) => taken,
-                        Err(refused) => return Ok(Some(refused)),
+                        Err(refused) => return Ok(Some(answer(&refused))),
                     };
                     if let Call::SendUserMessage(text) | Call::SendBotMessage(text) = &mut call {
                         text.files.extend(taken);
@@ -166,12 +167,17 @@ impl Inner {
             Heard::Event { conversation, participant, external_id, mut event, files } => {
                 if !files.is_empty() {
                     let slot = self.theirs(app, &conversation, participant, proven).await?;
-                    let taken = match self.taken(&slot, files).await? {
-                        Ok(taken) => taken,
-                        Err(refused) => return Ok(Some(refused)),
-                    };
+                    let taken = self.taken(&slot, files.clone()).await?;
+                    if let Err(refused) = &taken
+                        && !self.agent_learns(&slot, participant, proven, &files, refused).await
+                    {
+                        return Ok(Some(answer(refused)));
+                    }
                     if let AgentEvent::Said { text, .. } = &mut event {
-                        text.files.extend(taken);
+                        text.files.extend(taken.unwrap_or_default());
+                        if text.is_empty() {
+                            return Ok(None);
+                        }
                     }
                 }
                 let slot = self.slots.get(&Key { app: app.clone(), conversation });
@@ -211,11 +217,36 @@ impl Inner {
         }
     }
 
-    /// Files that came with a call, stored: no conversation is locked meanwhile. Else what to answer, for the agent.
-    async fn taken(&self, slot: &Slot, files: Vec<Incoming>) -> Result<Result<Vec<File>, Answer>, Trouble> {
+    /// Files that came with a call, stored: no conversation is locked meanwhile. Else why not, for the agent.
+    async fn taken(
+        &self,
+        slot: &Slot,
+        files: Vec<Incoming>,
+    ) -> Result<Result<Vec<File>, FileRefused>, Trouble> {
         let customer = self.customer_of(slot).await?;
-        let taken = self.take_in(&slot.key.app, &customer, files).await;
-        Ok(taken.map_err(|refused| Answer::error(refused.status(), &refused.to_string())))
+        Ok(self.take_in(&slot.key.app, &customer, files).await)
+    }
+
+    /// Whether the agent system tells its agent in the chat that these files are not taken. Not where the chat is over.
+    async fn agent_learns(
+        &self,
+        slot: &Slot,
+        participant: ParticipantNo,
+        proven: &[Named],
+        files: &[Incoming],
+        why: &FileRefused,
+    ) -> bool {
+        let (brief, integration, session) = {
+            let guard = slot.live.lock().await;
+            let Some(live) = guard.as_ref() else { return false };
+            let Some(row) = live.rows.get(&participant).filter(|row| !row.row.done) else { return false };
+            let session = row.row.session.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            (brief(live), row.about.participant.integration.clone(), session)
+        };
+        match proven.iter().find(|(name, _)| *name == integration) {
+            Some((_, agent)) => agent.refused(&brief, session, files, why).await,
+            None => false,
+        }
     }
 
     /// Whose conversation it is.
@@ -254,11 +285,17 @@ impl Inner {
             channel: IntegrationName::from(""),
             address: String::new(),
             profile: Profile::default(),
+            connection: Default::default(),
         };
         let page = self.page(app, &customer, query.skip, None, query.limit, MOST).await?;
         let lines = page.lines.into_iter().map(|line| (line.conversation, line.entry)).collect();
         Ok(History { lines, total: page.total, more: page.more })
     }
+}
+
+/// A refusal as the answer to a call.
+fn answer(refused: &FileRefused) -> Answer {
+    Answer::error(refused.status(), &refused.to_string())
 }
 
 /// The integration that `id` was given to. The path's app, the conversation's app and the credential's app are one here,

@@ -53,7 +53,8 @@ pub fn start_with_traces(settings: &Settings) -> Result<Option<Traces>> {
 fn filter(level: &str) -> Result<EnvFilter> {
     let filter =
         EnvFilter::try_new(level).with_context(|| format!("the log filter `{level}` cannot be read"))?;
-    Ok(filter.add_directive(format!("{TARGET}=off").parse()?))
+    // The SIP stack writes whole messages into its log: who calls whom, and proofs of passwords.
+    Ok(filter.add_directive(format!("{TARGET}=off").parse()?).add_directive("rsipstack=off".parse()?))
 }
 
 fn lines<S>(format: Option<LogFormat>) -> Box<dyn Layer<S> + Send + Sync>

@@ -35,6 +35,7 @@ mod settings;
 mod simulate;
 mod stand_ins;
 mod variables;
+mod voice;
 mod yaml;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use interline_connector::{Guard, Http};
 use interline_core::AppId;
+use interline_core::flow::script::{Answer, Call};
 use interline_engine::config::{self, Apps, Document, Draft, Origin, Refused};
 use interline_engine::files::Storage;
 use interline_engine::{Engine, InProcess};
@@ -22,6 +23,7 @@ use crate::files;
 use crate::logs;
 use crate::open_files;
 use crate::settings::Settings;
+use crate::voice;
 
 /// `interline serve`.
 ///
@@ -96,6 +98,7 @@ impl Node {
         };
         let http = http(settings)?;
         let files = files::open(settings, http.clone())?;
+        voice::set_up(settings, http.clone())?;
         let has_scanner = files.scanner.is_some();
         let apps = Apps::load(store.clone(), http, public_url.clone(), has_scanner).await?;
         Ok(Self { public_url, apps, store, files, listener, name: settings.node.clone(), _lock: lock })
@@ -125,6 +128,7 @@ impl Node {
     /// # Errors
     /// When an app cannot be recorded or the listener fails.
     pub async fn run(self, more: impl FnOnce(Router) -> Router, ready: impl FnOnce(&Engine)) -> Result<()> {
+        let scripts = interline_scripts::Scripts::new().context("cannot start the script threads")?;
         let engine = Engine::start(interline_engine::Settings {
             store: self.store,
             apps: self.apps,
@@ -132,6 +136,7 @@ impl Node {
             node: self.name,
             hints: Arc::new(InProcess::default()),
             files: self.files,
+            scripts: Arc::new(QuickJs(scripts)),
         })
         .await?;
         let routes = more(interline_api::router(&engine));
@@ -156,6 +161,16 @@ impl Node {
         engine.stop().await;
         tracing::info!("stopped");
         ended.context("the listener failed")
+    }
+}
+
+/// Scripts run in QuickJS, on threads of their own.
+struct QuickJs(interline_scripts::Scripts);
+
+#[async_trait::async_trait]
+impl interline_engine::Scripts for QuickJs {
+    async fn run(&self, call: Call) -> Answer {
+        self.0.run(call).await
     }
 }
 

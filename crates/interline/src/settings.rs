@@ -1,7 +1,7 @@
 //! Settings of a node: defaults, then a TOML file, then `INTERLINE_*`, then flags. A key that nobody knows is refused by
 //! its name, so that a typo does not go unnoticed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
@@ -132,6 +132,32 @@ pub struct Settings {
     pub s3_secret_key: Option<SecretString>,
     /// The virus scanner.
     pub clamd: Option<String>,
+    /// So many calls at once; who calls beyond is told to come back.
+    pub voice_calls: usize,
+    /// The UDP ports for the sound of calls, `16384-32767`.
+    pub voice_ports: String,
+    /// Where the sound of calls is received.
+    pub voice_bind: IpAddr,
+    /// After so many seconds without sound a call is over.
+    pub voice_silence_s: u64,
+    /// A service that speaks (`POST …/v1/audio/speech`); none: espeak-ng on this machine.
+    pub speech_url: Option<Url>,
+    /// Its key. There is no flag for it.
+    #[serde(serialize_with = "masked")]
+    pub speech_key: Option<SecretString>,
+    /// Its model.
+    pub speech_model: String,
+    /// Its voice, where a channel names none.
+    pub speech_voice: String,
+    /// A service that understands speech (`POST …/v1/audio/transcriptions`); none: callers are heard by their keys alone.
+    pub hearing_url: Option<Url>,
+    /// Its key. There is no flag for it.
+    #[serde(serialize_with = "masked")]
+    pub hearing_key: Option<SecretString>,
+    /// Its model.
+    pub hearing_model: String,
+    /// Music for those who wait, WAV or MP3; none: what is built in.
+    pub voice_music: Option<PathBuf>,
     /// The node's name.
     pub node: String,
     /// The log filter.
@@ -170,6 +196,18 @@ impl Default for Settings {
             s3_access_key: None,
             s3_secret_key: None,
             clamd: None,
+            voice_calls: 2_000,
+            voice_ports: "16384-32767".into(),
+            voice_bind: IpAddr::from([0, 0, 0, 0]),
+            voice_silence_s: 60,
+            speech_url: None,
+            speech_key: None,
+            speech_model: "tts-1".into(),
+            speech_voice: "alloy".into(),
+            hearing_url: None,
+            hearing_key: None,
+            hearing_model: "whisper-1".into(),
+            voice_music: None,
             node: "node-1".into(),
             log: "info".into(),
             log_format: None,
@@ -232,7 +270,7 @@ fn extract(layers: &Figment) -> Result<Settings> {
 /// Says which key is wrong, where it stands, and which there are.
 fn explain(error: figment::Error) -> anyhow::Error {
     anyhow!(
-        "settings: {error}; the keys are those of `interline serve --help`, with `_` for `-`, `keys`, `otlp_headers`, `files_dir` and `s3_…`"
+        "settings: {error}; the keys are those of `interline serve --help`, with `_` for `-`, `keys`, `otlp_headers`, `files_dir`, `s3_…`, `voice_…`, `speech_…` and `hearing_…`"
     )
 }
 

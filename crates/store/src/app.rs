@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use crate::Store;
 use crate::error::Error;
+use crate::flows::{self, Published, Sealed};
 use crate::group::Failure;
 use crate::task;
 
@@ -25,28 +26,37 @@ struct New {
     app: String,
     prints: Vec<String>,
     doc: String,
+    published: Sealed,
 }
 
 impl Store {
     /// Puts `doc` in force for the app and gives its version, from 1. The document is sealed at rest.
     pub async fn put_app(&self, app: &str, doc: &str) -> Result<i64, Error> {
-        let new = Arc::new(self.new_version(app, doc)?);
+        let new = Arc::new(self.new_version(app, doc, &Published::default())?);
         let call = task::call(move |connection| Box::pin(put(connection, new.clone())));
         self.lanes().task(app, "app", call).await
     }
 
     /// Puts `doc` in force as [`put_app`](Self::put_app) does, but only over the version `expected`; `None`: only if there
     /// is no such app yet. After [`Error::Retry`] it may be in force, and a repeat then finds a conflict.
-    pub async fn put_app_if(&self, app: &str, expected: Option<i64>, doc: &str) -> Result<PutApp, Error> {
-        let new = Arc::new(self.new_version(app, doc)?);
+    /// `published` is written in the same transaction.
+    pub async fn put_app_if(
+        &self,
+        app: &str,
+        expected: Option<i64>,
+        doc: &str,
+        published: &Published,
+    ) -> Result<PutApp, Error> {
+        let new = Arc::new(self.new_version(app, doc, published)?);
         let call = task::call(move |connection| Box::pin(put_if(connection, new.clone(), expected)));
         self.lanes().task(app, "app", call).await
     }
 
-    fn new_version(&self, app: &str, doc: &str) -> Result<New, Error> {
+    fn new_version(&self, app: &str, doc: &str, published: &Published) -> Result<New, Error> {
         let prints = self.seal().fingerprints(&place(app), doc)?;
         let doc = self.seal().seal(&place(app), doc.as_bytes())?;
-        Ok(New { app: app.to_owned(), prints, doc })
+        let published = self.seal_published(app, published)?;
+        Ok(New { app: app.to_owned(), prints, doc, published })
     }
 
     /// One version of the app's document.
@@ -95,8 +105,9 @@ async fn put(connection: &mut AnyConnection, new: Arc<New>) -> Result<i64, Failu
     )
     .bind(new.app.clone())
     .bind(version)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    flows::publish(connection, &new.app, &new.published).await?;
     Ok(version)
 }
 

@@ -180,6 +180,9 @@ async fn delete_conversation(
     let files = file::give_up(connection, "conversation", app, conversation).await?;
     let mut gone = async |sql: &'static str| delete(connection, sql, app, conversation).await;
     // What refers to other rows goes before them.
+    gone("DELETE FROM task_run WHERE app = $1 AND conversation = $2").await?;
+    gone("DELETE FROM tag WHERE app = $1 AND conversation = $2").await?;
+    gone("DELETE FROM facts WHERE app = $1 AND conversation = $2").await?;
     Ok(Erased {
         inputs: gone("DELETE FROM inbox WHERE app = $1 AND conversation = $2").await?,
         entries: gone("DELETE FROM entry WHERE app = $1 AND conversation = $2").await?,

@@ -5,7 +5,7 @@
 //!     inbox          insert or skip ──► what came back is new; the rest are duplicates and drop out
 //!     conversation   update where version = expected        ─┐ fewer rows than units? the whole group is given up,
 //!     conversation   insert new ones or skip                ─┘ and the caller runs its units one by one
-//!     entry · participant · remote id
+//!     entry · participant · remote id · what is counted
 //!     file           update where it is free ──► fewer rows than names? likewise
 //!     marks (merged), tasks (one after another)
 //!   COMMIT
@@ -20,6 +20,7 @@ use sqlx::{AnyConnection, Connection as _, Row as _};
 
 use crate::db::Dialect;
 use crate::error::Error;
+use crate::facts;
 use crate::rows::{Statement, Type::Number, Type::Text, Values};
 use crate::task::Task;
 use crate::unit::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
@@ -91,6 +92,7 @@ async fn write_all(
         .collect();
     write_states(connection, &live).await?;
     write_rows(connection, &live).await?;
+    facts::write(connection, &live).await?;
     take_files(connection, &live).await?;
     if !marks.is_empty() {
         raise_marks(connection, marks).await?;

@@ -24,6 +24,8 @@
 //! | Who writes when, what if the database goes away? | `writer.rs`, `task.rs` |
 //! | What can be read? | `read.rs`, `customer.rs`, `app.rs`; page by page: `list.rs` |
 //! | Who may call the API, who saw a transcript? | `keys.rs`, `share.rs` |
+//! | Which flows are drafted and published, which do conversations keep? | `flows.rs` |
+//! | What is counted? | `facts.rs` |
 //! | Which files are there, who names and who fetched them? | `file.rs` |
 //! | How are secrets kept, how does a key leave? | `seal.rs`, `rekey.rs` |
 //! | How is something forgotten? | `erase.rs` |
@@ -36,7 +38,9 @@ mod customer;
 mod db;
 mod erase;
 mod error;
+mod facts;
 mod file;
+mod flows;
 mod group;
 mod keys;
 mod list;
@@ -59,7 +63,9 @@ pub use customer::CustomerRow;
 pub use db::Dialect;
 pub use erase::Erased;
 pub use error::{Error, OpenError};
+pub use facts::{FactsRow, LabelSum, Period, TagRow, TagSum, TaskRow, TaskSum, WordSum};
 pub use file::{FileRow, FileShare};
+pub use flows::{FlowRow, FlowVersion, Published, PutDraft};
 pub use keys::KeyRow;
 pub use list::{CustomerFound, Failing, Filter, Summary};
 pub use once::Once;

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::facts::{FactsRow, TagRow, TaskRow};
+
 /// Everything that one input, or one result of a delivery, changes in one conversation.
 pub struct Unit {
     /// The tenant.
@@ -26,6 +28,12 @@ pub struct Unit {
     /// The ids of the files that its entries name. They belong to the conversation from then on; one that is gone, or
     /// another conversation's, fails the unit.
     pub files: Vec<String>,
+    /// What is counted of the conversation, if it changed.
+    pub facts: Option<FactsRow>,
+    /// Tasks that came to their end.
+    pub tasks: Vec<TaskRow>,
+    /// Tags that were set.
+    pub tags: Vec<TagRow>,
 }
 
 impl fmt::Debug for Unit {

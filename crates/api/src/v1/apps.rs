@@ -108,34 +108,78 @@ pub(super) struct DocumentShape {
     /// `strip_location`, `scan` (`found`: `block` or `warn`; `down`: `refuse` or `accept`).
     #[schema(value_type = Object, required = false)]
     files: (),
-    /// What the bot says and when it hands over.
+    /// The external bots, by name: `type`, and what the type's settings schema asks for.
+    #[schema(required = false)]
+    bots: BTreeMap<String, IntegrationShape>,
+    /// Business hours, by name: `zone`, `week` (day → spans of `from` and `to`), `holidays` (date → spans).
+    #[schema(value_type = Object, required = false)]
+    hours: (),
+    /// Texts that flows and scripts name as `content.<name>`.
+    #[schema(required = false)]
+    content: BTreeMap<String, String>,
+    /// Settings that scripts, conditions and requests of flows name as `env.<name>`. They are secrets: `(secret)` where
+    /// they are masked.
+    #[schema(required = false)]
+    env: BTreeMap<String, String>,
+    /// When a silent conversation with the bot ends: `inactivity_minutes` (5 to 20160), `message`, `reminder` (`minutes`,
+    /// `message`).
+    #[schema(value_type = Object, required = false)]
+    sessions: (),
+    /// Channel → its entry flow; for others it is `flow`.
+    #[schema(required = false)]
+    channel_flows: BTreeMap<String, String>,
+    /// What the bot says and when it hands over: the flow `main`.
     flow: FlowShape,
+    /// More published flows, by name.
+    #[schema(required = false)]
+    flows: BTreeMap<String, FlowShape>,
 }
 
-/// What the bot says and when it hands over: nodes by name, and which of them runs when.
+/// What the bot says and when it hands over: nodes by name, and which of them runs when. `GET /v1/flow_schema` says all of
+/// it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DocumentFlow)]
 #[allow(dead_code, reason = "only its schema is used")]
-struct FlowShape {
+pub(super) struct FlowShape {
+    /// What it is for, in a line.
+    #[schema(required = false)]
+    title: String,
     /// The node that runs when the customer opens the chat.
     start: String,
     /// What the customer may say, first match first: `any` (whole words, in any case) and `go_to`.
     #[schema(value_type = Vec<Object>, required = false)]
     words: (),
-    /// The node that runs when nothing in `words` matches.
+    /// The node that runs when nothing in `words` matches. Not there: the flow begins anew.
+    #[schema(required = false)]
     otherwise: String,
     /// The node that runs when a human part is over and its transfer node says nothing else.
     #[schema(required = false)]
     returned: String,
-    /// The node that runs when a transfer found no agent and its node says nothing else.
-    #[schema(required = false)]
-    no_agents: String,
-    /// The node that runs when a transfer came outside working hours and its node says nothing else.
-    #[schema(required = false)]
-    out_of_hours: String,
-    /// The nodes by name, each with one of `message`, `agent_transfer`, `end`.
-    #[schema(value_type = Object)]
+    /// The node, or the flow (`{ flow: … }`), that runs when a transfer found no agent and its node says nothing else.
+    #[schema(value_type = Value, required = false)]
+    no_agents: (),
+    /// The node, or the flow, that runs when a transfer came outside working hours and its node says nothing else.
+    #[schema(value_type = Value, required = false)]
+    out_of_hours: (),
+    /// The node, or the flow, that runs without words when a caller hangs up.
+    #[schema(value_type = Value, required = false)]
+    exit: (),
+    /// What is said, and done in the end, while the bot waits for others.
+    #[schema(value_type = Object, required = false)]
+    no_input: (),
+    /// The error exit of nodes that have none: `message`, `go_to`.
+    #[schema(value_type = Object, required = false)]
+    on_error: (),
+    /// Voice properties of nodes that have none.
+    #[schema(value_type = Object, required = false)]
+    voice: (),
+    /// The nodes by name, each with its type: `message`, `ivr_menu`, `digit_input`, `split`, `business_hours`,
+    /// `agent_availability`, `set_queue`, `deflection`, `automation`, `api`, `go_to_flow`, `script`, `agent_transfer`, `end`.
+    #[schema(value_type = Object, required = false)]
     nodes: (),
+    /// Where the nodes stand in the designer.
+    #[schema(value_type = Object, required = false)]
+    layout: (),
 }
 
 /// Which app, and what it is called.

@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list_conversations))
         .routes(routes!(get_conversation))
         .routes(routes!(get_timeline))
+        .routes(routes!(draw_call))
         .routes(routes!(say))
         .routes(routes!(end_conversation))
 }
@@ -195,6 +196,24 @@ async fn get_timeline(
     let id = ConversationId::from(conversation.as_str());
     let entries = api.engine.timeline(&scope.app, &id, after, query.limit.and_one()).await?;
     Ok(Json(Page::of("timeline", query.limit, entries, |entry| entry.seq.0, Into::into)))
+}
+
+/// Draw the messages of a call
+///
+/// Who sent which SIP message to whom, and when, and what was tried on behalf of the caller; while the process remembers it. No
+/// bodies, no addresses of people beside whom was called.
+#[utoipa::path(get, path = "/apps/{app}/conversations/{conversation}/sip", tag = "conversations",
+    security(("key" = ["read"])),
+    responses((status = 200, description = "The drawing.", body = String, content_type = "text/plain")))]
+async fn draw_call(
+    State(api): State<Api>,
+    scope: Scope<Read>,
+    In(OneConversation { conversation }): In<OneConversation>,
+) -> Result<String, Problem> {
+    let id = ConversationId::from(conversation.as_str());
+    // Somebody else's is unknown, like one that never was.
+    api.engine.conversation(&scope.app, &id).await?;
+    interline_channels::voice::trace(&scope.app, &id).ok_or_else(|| Trouble::Unknown.into())
 }
 
 /// What an operator says.

@@ -16,6 +16,8 @@
 //! | `change.rs` | one edit of an app's document |
 //! | `integration.rs`, `patch.rs` | an integration as it is shown, and a patch of its settings |
 //! | `apps.rs`, `integrations.rs`, `channels.rs`, `credentials.rs`, `keys.rs`, `connectors.rs` | configuration |
+//! | `flows.rs` | flows: drafts, validation, publishing, history |
+//! | `containment.rs` | what is counted |
 //! | `conversations.rs`, `transfers.rs`, `participants.rs`, `customers.rs`, `transcripts.rs`, `files.rs`, `said.rs` | operation |
 //! | `state.rs`, `timeline.rs` | a conversation's state and log as they are shown |
 //! | `events.rs` | what changes, as it changes |
@@ -26,11 +28,13 @@ mod auth;
 mod change;
 mod channels;
 mod connectors;
+mod containment;
 mod conversations;
 mod credentials;
 mod customers;
 mod events;
 pub(crate) mod files;
+mod flows;
 mod input;
 mod integration;
 mod integrations;
@@ -100,6 +104,8 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(integrations::routes())
         .merge(channels::routes())
         .merge(credentials::routes())
+        .merge(flows::routes())
+        .merge(containment::routes())
         .merge(keys::routes())
         .merge(connectors::routes())
         .merge(conversations::routes())

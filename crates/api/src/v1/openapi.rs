@@ -20,11 +20,13 @@ const ABOUT: &str = "Configure and operate Interline: apps, integrations, live t
     `cursor`. Changes of an app take `If-Match` with the ETag of the version that you looked at. Acts on conversations take \
     `Idempotency-Key`. At most 100 requests a second with one key, 200 at once.";
 
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 13] = [
     ("apps", "An app is one document: its channels, agent systems, credentials and flow."),
     ("integrations", "Channels and agent systems, one at a time."),
     ("channels", "Which agent system the transfers of a channel go to."),
     ("credentials", "Client ids and secrets of the outside: who may log in, who may call back."),
+    ("flows", "What the bot does: drafts, validation, publishing, history."),
+    ("containment", "What is counted of conversations."),
     ("keys", "Keys of this API."),
     ("connectors", "Types of integrations, with the settings that each asks for."),
     ("conversations", "Sessions of customers: state, log, acts, transcript links, files."),
@@ -126,10 +128,12 @@ fn problems() -> Value {
 }
 
 /// What stands in paths.
-const SEGMENTS: [(&str, &str, &str); 8] = [
+const SEGMENTS: [(&str, &str, &str); 10] = [
     ("app", "string", "The app's id: `st-` and a UUID."),
     ("name", "string", "The name in the app."),
     ("conversation", "string", "The conversation's id: `cnv_…`."),
+    ("flow", "string", "The flow's name."),
+    ("version", "integer", "A version of the flow, from 1."),
     ("file", "string", "The file's id: `fil_…`."),
     ("customer", "string", "The customer's id: `cus_…`, or `u-…` as it stands on the field's wires."),
     ("key", "string", "The key's id: its public part."),

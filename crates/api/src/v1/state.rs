@@ -22,7 +22,7 @@ pub(crate) struct CustomerRef {
 
 impl From<conversation::state::Customer> for CustomerRef {
     fn from(customer: conversation::state::Customer) -> Self {
-        let conversation::state::Customer { id, channel, address, profile: _ } = customer;
+        let conversation::state::Customer { id, channel, address, profile: _, connection: _ } = customer;
         Self { id: id.to_string(), channel: channel.to_string(), address }
     }
 }

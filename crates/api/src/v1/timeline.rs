@@ -124,6 +124,19 @@ pub(crate) enum Body {
     AgentLeft,
     /// The conversation is over.
     Closed,
+    /// The bot has said what it had to say; for channels that take turns.
+    TurnDone,
+    /// Something to do on a call.
+    Voice,
+    /// Work that the flow gave out: to an API, to an external bot, or a question about agents.
+    Work {
+        /// Who does it.
+        participant: u32,
+        /// Which piece it is in the conversation.
+        work: u64,
+        /// `api`, `availability`, `bots`.
+        task: String,
+    },
     /// An agent system is tried.
     RungOpens {
         /// Which.
@@ -184,6 +197,31 @@ pub(crate) enum Body {
         /// What.
         #[serde(flatten)]
         act: Act,
+    },
+    /// A node of a flow failed.
+    FlowFailed {
+        /// The flow.
+        flow: String,
+        /// The node.
+        node: String,
+        /// Why.
+        why: String,
+    },
+    /// What a script wrote to its log.
+    ScriptLog {
+        /// The flow.
+        flow: String,
+        /// The node.
+        node: String,
+        /// The lines.
+        lines: Vec<String>,
+    },
+    /// What came of a piece of work.
+    Worked {
+        /// Which.
+        work: u64,
+        /// In a word: `200`, `available`, `timeout`.
+        came: String,
     },
     /// A session at a vendor is gone.
     Gone {
@@ -260,12 +298,14 @@ impl From<entry::Speaker> for Speaker {
 impl From<entry::Body> for Body {
     fn from(body: entry::Body) -> Self {
         match body {
-            entry::Body::Text(entry::Text { text, rich, client_id, files }) => Self::Text {
-                text,
-                rich,
-                client_id,
-                files: files.into_iter().map(super::files::File::from).collect(),
-            },
+            entry::Body::Text(entry::Text { text, rich, client_id, files, recording: _, heard: _ }) => {
+                Self::Text {
+                    text,
+                    rich,
+                    client_id,
+                    files: files.into_iter().map(super::files::File::from).collect(),
+                }
+            }
             entry::Body::Open => Self::Open,
             entry::Body::Close { participant, outcome } => {
                 Self::Close { participant: participant.0, outcome: outcome.into() }
@@ -278,6 +318,13 @@ impl From<entry::Body> for Body {
             entry::Body::AgentJoined { name } => Self::AgentJoined { name },
             entry::Body::AgentLeft => Self::AgentLeft,
             entry::Body::Closed => Self::Closed,
+            entry::Body::TurnDone(_) => Self::TurnDone,
+            entry::Body::Voice(_) => Self::Voice,
+            entry::Body::Work { participant, work } => Self::Work {
+                participant: participant.0,
+                work: work.no,
+                task: work.task.performer()[1..].to_owned(),
+            },
             entry::Body::Note(note) => note.into(),
         }
     }
@@ -303,6 +350,13 @@ impl From<entry::Note> for Body {
             }
             entry::Note::Stalled { participant, code } => Self::Stalled { participant: participant.0, code },
             entry::Note::Operator { by, act } => Self::Operator { key: by, act: act.into() },
+            entry::Note::FlowFailed { place, why } => {
+                Self::FlowFailed { flow: place.flow.to_string(), node: place.node.to_string(), why }
+            }
+            entry::Note::ScriptLog { place, lines } => {
+                Self::ScriptLog { flow: place.flow.to_string(), node: place.node.to_string(), lines }
+            }
+            entry::Note::Worked { no, came } => Self::Worked { work: no, came },
             entry::Note::Gone { participant, code } => Self::Gone { participant: participant.0, code },
         }
     }

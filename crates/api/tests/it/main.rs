@@ -10,6 +10,7 @@ mod description;
 mod documents;
 mod events;
 mod files;
+mod flows;
 mod held;
 mod limits;
 mod operate;

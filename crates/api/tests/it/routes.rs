@@ -51,9 +51,13 @@ async fn known(world: &World) -> Known {
     let admin = world.admin().await;
     let (customer, conversation) = world.talking(&admin, "anna").await;
     let key = admin.post(&format!("/v1/apps/{A}/keys"), json!({ "name": "x", "role": "read" })).await.is(201);
+    let flow = json!({ "start": "a", "nodes": { "a": { "message": { "text": "A" } } } });
+    admin.put(&format!("/v1/apps/{A}/flows/support/draft"), flow).await.is(200);
     let (file, _) = world.file(&customer, "a.txt", b"words").await;
     Known(vec![
         ("file", file.id.to_string()),
+        ("flow", "support".into()),
+        ("version", "1".into()),
         ("name", "desk".into()),
         ("conversation", conversation),
         ("customer", customer.id.to_string()),

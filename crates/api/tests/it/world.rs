@@ -186,6 +186,7 @@ async fn settings(dir: &Path, here: &str) -> Settings {
             scanner: None,
             http,
         },
+        scripts: Arc::new(interline_engine::NoScripts),
     }
 }
 
@@ -227,6 +228,7 @@ pub fn document_a(botkit: &str, nowhere: &str) -> Value {
         },
         "default_agent": "desk",
         "flow": flow(),
+        "flows": { "support": { "start": "a", "nodes": { "a": { "message": { "text": "Support" } } } } },
     })
 }
 

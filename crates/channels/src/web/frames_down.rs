@@ -73,7 +73,13 @@ fn bare(view: View<'_>, line: &Line) -> Vec<Value> {
             session_event(view, line, "Bot_Active"),
         ],
         Body::Closed => vec![session_event(view, line, "session_end")],
-        Body::Open | Body::Close { .. } | Body::ReturnPackage(_) | Body::Note(_) => Vec::new(),
+        Body::Open
+        | Body::Close { .. }
+        | Body::ReturnPackage(_)
+        | Body::TurnDone(_)
+        | Body::Voice(_)
+        | Body::Work { .. }
+        | Body::Note(_) => Vec::new(),
     }
 }
 

@@ -23,6 +23,7 @@ use super::pass::{Pass, credentials};
 use super::profile::Person;
 use super::refused::Refused;
 use super::{Settings, Web, cors, doors, ids};
+pub(super) use crate::times::iso;
 
 /// A signed login with a `jti` lasts so long at most.
 const LONGEST_SECONDS: f64 = 3600.0;
@@ -224,9 +225,4 @@ async fn granted(
             "lName": "",
         },
     }))
-}
-
-/// A moment as this protocol writes it: ISO 8601, UTC, milliseconds.
-pub(super) fn iso(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

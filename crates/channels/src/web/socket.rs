@@ -394,7 +394,8 @@ impl Session {
         };
         let name = id.clone().unwrap_or_else(ids::nameless);
         let client_id = Some(self.sent.add(&name, quoted));
-        let said = Said { external_id: id, what: What::Text(Text { text, files, client_id, rich: None }) };
+        let said =
+            Said { external_id: id, what: What::Text(Text { text, files, client_id, ..Text::default() }) };
         match self.tell_host(said, reply_to).await? {
             Some(_) => self.ack(Some(reply_to.clone())).await,
             None => {

@@ -253,6 +253,7 @@ impl Host for FakeHost {
             channel: channel.clone(),
             address: address.to_owned(),
             profile: Default::default(),
+            connection: Default::default(),
         })
     }
 
@@ -275,7 +276,7 @@ impl Host for FakeHost {
             What::Connected if fresh => {
                 person.push(Speaker::Bot, Body::Text(Text::plain("welcome")), now);
             }
-            What::Connected => return Ok(HeardAs::Nothing),
+            What::Connected | What::NoInput => return Ok(HeardAs::Nothing),
             What::Text(text) => {
                 inner.said.push(text.text.clone());
                 person.push(Speaker::Customer, Body::Text(text), now);

@@ -290,6 +290,8 @@ impl Desk {
         let at_ms = self.clock().now_ms();
         let method = method.to_string();
         self.log().push(Record { at_ms, direction, method, path, status, headers, body });
+        // Whoever waits may wait for that.
+        self.changed();
     }
 
     fn chats_mut(&self) -> MutexGuard<'_, Vec<Chat>> {

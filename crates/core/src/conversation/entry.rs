@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file::File;
 use super::input::OperatorAct;
+use crate::flow::work::Work;
+use crate::flow::{Expects, Place, script};
 use crate::transfer::reason::{Failure, Outcome};
 use crate::transfer::target::Target;
 use crate::{Epoch, ParticipantNo, Seq, Time, TransferNo};
@@ -105,6 +107,17 @@ pub enum Body {
     AgentLeft,
     /// The conversation is over.
     Closed,
+    /// The bot has said what it had to say: this is what it expects now. Only where the channel takes turns.
+    TurnDone(Expects),
+    /// Something to do on a call.
+    Voice(script::Voice),
+    /// Work for a built-in participant.
+    Work {
+        /// Who does it.
+        participant: ParticipantNo,
+        /// What.
+        work: Box<Work>,
+    },
     /// For the timeline only.
     Note(Note),
 }
@@ -123,6 +136,34 @@ pub struct Text {
     /// The id that the sender's client gave it; receipts name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// How the words are to be heard: a recording that stands for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
+    /// How a caller's words or keys came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
+}
+
+/// A recording that stands for words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// The name of an audio file that the voice gateway has.
+    Audio(String),
+    /// The URL of an audio file.
+    Link(String),
+}
+
+/// How a caller's words or keys came.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Heard {
+    /// By keys.
+    pub keys: bool,
+    /// What the recogniser told of it, by its names (`confidence`, `interpretation`, …): scripts find it under
+    /// `BotUserSession.lastMessage.asrMetaData`.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub asr: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Text {
@@ -133,7 +174,7 @@ impl Text {
 
     /// Whether nothing is said by it.
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.rich.is_none() && self.files.is_empty()
+        self.text.is_empty() && self.rich.is_none() && self.files.is_empty() && self.recording.is_none()
     }
 }
 
@@ -209,6 +250,27 @@ pub enum Note {
         by: String,
         /// What.
         act: OperatorAct,
+    },
+    /// A node of a flow failed.
+    FlowFailed {
+        /// Which.
+        place: Place,
+        /// Why, for the flow's author.
+        why: String,
+    },
+    /// What scripts wrote to their log.
+    ScriptLog {
+        /// Which node.
+        place: Place,
+        /// The lines.
+        lines: Vec<String>,
+    },
+    /// A piece of work came to this.
+    Worked {
+        /// Which.
+        no: u64,
+        /// In a word: `200`, `available`, `timeout`.
+        came: String,
     },
     /// A participant's session at its vendor is gone.
     Gone {

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 
 use super::classify::{Call, Meaning, classify};
 use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
+use super::facts::ClosedBy;
 use super::input::{AgentEvent, Scope};
 use super::request_id::{RequestId, RequestKind};
 use super::state::{Owner, brief};
 use super::step::Work;
 use crate::app::AgentSystem;
-use crate::flow::NodeId;
+use crate::flow::{Expects, Place};
 use crate::transfer::deadline::{Overdue, deadline, overdue};
-use crate::transfer::{Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
+use crate::transfer::{Ask, Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
 use crate::{IntegrationName, ParticipantNo, Seq};
 
 /// So many transfers may begin without the customer saying anything in between; the next one fails as a loop.
@@ -24,9 +25,13 @@ impl Work<'_> {
     // ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// The flow reached a transfer node.
-    pub(super) fn request_transfer(&mut self, node: &NodeId) {
-        let Some(settings) = self.app.flow.transfer(node) else { return };
-        let mut ladder = self.app.ladder(&self.state.customer.channel, settings);
+    pub(super) fn request_transfer(&mut self, place: &Place) {
+        let Some(settings) = self.app.flows.get(&place.flow).and_then(|flow| flow.transfer(&place.node))
+        else {
+            return;
+        };
+        let (ask, data) = (self.ask(settings), self.data(settings));
+        let mut ladder = self.app.ladder(&self.state.customer.channel, settings, &ask);
         ladder.truncate(MAX_RUNGS);
         let refused = if self.state.transfers_in_silence >= MAX_TRANSFERS_IN_SILENCE {
             Some(Reason::Loop)
@@ -38,21 +43,23 @@ impl Work<'_> {
             let outcome = Outcome::Failed(Failure::of(reason));
             self.note(Note::TransferEnded(outcome.clone()));
             // It was the failure path that led into the loop, so it is not taken again.
-            let node = (reason != Reason::Loop).then_some(node);
+            let place = (reason != Reason::Loop).then_some(place);
+            self.count_failure(reason);
             let from = self.state.head.next();
-            self.return_to_bot(node, outcome, None, from, false, Vec::new());
+            self.return_to_bot(place, outcome, None, from, false, Vec::new());
             return;
         }
-        let (skills, data) = (settings.skills.clone(), settings.data.clone());
-        self.begin_transfer(Some(node.clone()), ladder);
+        let skills = if ask.skills.is_empty() { settings.skills.clone() } else { ask.skills.clone() };
+        self.begin_transfer(Some(place.clone()), ladder);
         if let Some(transfer) = self.state.transfer.as_mut() {
-            (transfer.skills, transfer.data) = (skills, data);
+            (transfer.skills, transfer.data, transfer.ask) = (skills, data, ask);
         }
         self.earlier_lines_decided();
     }
 
     /// The agent's side begins by itself: a transfer born in Talking.
     fn took_over(&mut self, integration: &IntegrationName) {
+        self.state.facts.took_over += 1;
         self.begin_transfer(None, Vec::new());
         let Some(transfer) = &self.state.transfer else { return };
         let (no, first) = (transfer.no, transfer.first);
@@ -67,7 +74,11 @@ impl Work<'_> {
         self.joined(None);
     }
 
-    fn begin_transfer(&mut self, node: Option<NodeId>, ladder: Vec<Target>) {
+    fn begin_transfer(&mut self, place: Option<Place>, ladder: Vec<Target>) {
+        // What the bot waited for is over with its turn.
+        self.state.bot.at = None;
+        self.state.bot.turn = None;
+        let (flow, node) = place.map(|place| (place.flow, place.node)).unzip();
         self.state.transfers_in_silence += 1;
         self.state.transfers = self.state.transfers.next();
         self.state.owner = Owner::Agent;
@@ -80,6 +91,7 @@ impl Work<'_> {
             last_line: self.now,
             deadline: self.now,
             node,
+            flow,
             ladder,
             tried: 0,
             rung: None,
@@ -90,6 +102,8 @@ impl Work<'_> {
             for_bot: Vec::new(),
             skills: Vec::new(),
             data: BTreeMap::new(),
+            ask: Ask::default(),
+            queue_run: None,
         });
         self.write(Speaker::System, Role::Agent, Body::Open);
         self.enter(Stage::Requested);
@@ -145,7 +159,10 @@ impl Work<'_> {
             match event {
                 AgentEvent::Said { text, .. } => self.note_late("agent line", &text.text),
                 AgentEvent::Ended { .. } => self.note_late("agent ended", ""),
-                AgentEvent::Failed(_) | AgentEvent::Queued { .. } | AgentEvent::Joined { .. } => {}
+                AgentEvent::Failed(_)
+                | AgentEvent::HandedOff
+                | AgentEvent::Queued { .. }
+                | AgentEvent::Joined { .. } => {}
             }
             return;
         }
@@ -154,6 +171,7 @@ impl Work<'_> {
             AgentEvent::Joined { name } => self.joined(name.clone()),
             AgentEvent::Said { text, name } => self.agent_said(text, name.clone()),
             AgentEvent::Ended { tag } => self.agent_ended(tag.clone()),
+            AgentEvent::HandedOff => self.handed_off(),
             AgentEvent::Failed(failure) => self.rung_failed(failure.clone()),
         }
     }
@@ -176,10 +194,13 @@ impl Work<'_> {
     fn joined(&mut self, name: Option<String>) {
         match self.stage() {
             Some(Stage::Requested | Stage::Opening | Stage::Waiting) => {
+                self.count_accepted();
                 self.enter(Stage::Talking);
                 if let Some(transfer) = self.state.transfer.as_mut() {
                     transfer.talked = true;
+                    transfer.queue_run = None;
                 }
+                self.count_joined();
                 self.agent_is_called(name.as_deref());
                 self.write(Speaker::System, Role::Customer, Body::AgentJoined { name });
             }
@@ -214,7 +235,9 @@ impl Work<'_> {
     /// The agent system took the conversation.
     pub(super) fn accepted(&mut self) {
         if self.agent_system().is_some_and(|agent| agent.tells_joined) {
+            self.count_accepted();
             self.enter(Stage::Waiting);
+            self.queue_flow_begins();
         } else {
             self.joined(None);
         }
@@ -265,9 +288,20 @@ impl Work<'_> {
             Meaning::TookOver if self.app.takes_new(integration) => self.took_over(integration),
             Meaning::TookOver => self.note_late_call(call),
             Meaning::Clear => self.agent_ended(None),
-            Meaning::Close => self.close_conversation(Outcome::AgentEnded),
+            Meaning::Close => self.close_conversation(Outcome::AgentEnded, ClosedBy::Agent),
             Meaning::Note => self.note_late_call(call),
         }
+    }
+
+    /// The conversation left our hands at the moment of success: there is nothing to relay, and nothing returns.
+    fn handed_off(&mut self) {
+        self.count_accepted();
+        self.state.facts.handed_off += 1;
+        if self.state.customer.connection.takes_turns {
+            let ask = self.state.transfer.as_ref().map(|transfer| Box::new(transfer.ask.clone()));
+            self.state.bot.turn = ask.map(Expects::HandedOff);
+        }
+        self.close_conversation(Outcome::HandedOff, ClosedBy::HandedOff);
     }
 
     /// The rung failed: the next one, or the end.
@@ -293,9 +327,12 @@ impl Work<'_> {
 
     /// The customer or an operator ends the agent chat or everything. How a transfer in Closing ends was decided when the
     /// agent left.
-    pub(super) fn ends(&mut self, scope: Scope, outcome: Outcome) {
+    pub(super) fn ends(&mut self, scope: Scope, outcome: Outcome, by: ClosedBy) {
         match (scope, self.stage()) {
-            (Scope::Conversation, _) => self.close_conversation(outcome),
+            (Scope::Conversation, _) => {
+                self.run_exit_flow();
+                self.close_conversation(outcome, by);
+            }
             (Scope::AgentChat, Some(Stage::Closing)) => self.finish_closing(),
             (Scope::AgentChat, Some(Stage::Requested | Stage::Opening | Stage::Waiting | Stage::Talking)) => {
                 self.end_transfer(Ending { outcome, tag: None }, Owner::Bot);
@@ -314,7 +351,9 @@ impl Work<'_> {
 
     /// The conversation is over; a live transfer ends with `outcome`, unless it was Closing already. What is still held
     /// is decided now: the bot's last words may be among it.
-    pub(super) fn close_conversation(&mut self, outcome: Outcome) {
+    pub(super) fn close_conversation(&mut self, outcome: Outcome, by: ClosedBy) {
+        self.state.facts.closed_by = Some(by);
+        self.state.quiet = None;
         if let Some(transfer) = self.state.transfer.as_mut() {
             let ending = transfer.closing.take().unwrap_or(Ending { outcome, tag: None });
             self.end_transfer(ending, Owner::Closed);
@@ -338,6 +377,9 @@ impl Work<'_> {
     fn end_transfer(&mut self, ending: Ending, next: Owner) {
         let Ending { outcome, tag } = ending;
         self.note(Note::TransferEnded(outcome.clone()));
+        if let Outcome::Failed(failure) = &outcome {
+            self.count_failure(failure.reason);
+        }
         if let Some(rung) = self.rung().cloned() {
             self.leave(rung.participant, &outcome, matches!(outcome, Outcome::Failed(_)));
         }
@@ -348,14 +390,21 @@ impl Work<'_> {
             self.write(Speaker::System, Role::Customer, Body::AgentLeft);
         }
         if next == Owner::Bot {
-            let node = transfer.node.as_ref();
-            self.return_to_bot(node, outcome, tag, transfer.first, transfer.talked, transfer.for_bot);
+            let place = transfer.place();
+            self.return_to_bot(
+                place.as_ref(),
+                outcome,
+                tag,
+                transfer.first,
+                transfer.talked,
+                transfer.for_bot,
+            );
         }
     }
 
     fn return_to_bot(
         &mut self,
-        node: Option<&NodeId>,
+        place: Option<&Place>,
         outcome: Outcome,
         tag: Option<String>,
         from: Seq,
@@ -364,14 +413,14 @@ impl Work<'_> {
     ) {
         let package = ReturnPackage { outcome: outcome.clone(), tag, from, talked };
         self.write(Speaker::System, Role::Bot, Body::ReturnPackage(package));
-        self.bot_is_back(node, &outcome, said_meanwhile);
+        self.bot_is_back(place, &outcome, said_meanwhile);
     }
 
     /// A participant's part is over. It is told by a Close, unless it was the one that ended it. With `only_close` it hears
     /// nothing else of what still waits for it: the next rung does.
     pub(super) fn leave(&mut self, no: ParticipantNo, outcome: &Outcome, only_close: bool) {
         let Some(mut participant) = self.take(no) else { return };
-        participant.to = Some(if *outcome == Outcome::AgentEnded {
+        participant.to = Some(if matches!(outcome, Outcome::AgentEnded | Outcome::HandedOff) {
             self.state.head
         } else {
             let close = Body::Close { participant: no, outcome: outcome.clone() };
@@ -390,6 +439,8 @@ impl Work<'_> {
         for seq in due {
             self.give_up(seq);
         }
+        self.flows_tick();
+        self.silence();
         let Some(transfer) = &self.state.transfer else { return };
         if transfer.deadline > self.now {
             return;
@@ -428,7 +479,13 @@ impl Work<'_> {
         let last_line = self.state.transfer.as_ref().map(|transfer| transfer.last_line);
         let Some(last_line) = last_line else { return };
         let until = deadline(&self.app.deadlines, agent, Stage::Talking, last_line);
-        if until <= self.now {
+        if until <= self.now && self.state.customer.connection.is_call {
+            // What is said on a call passes elsewhere: who hangs up, or is not heard any more, the gateway tells.
+            let again = deadline(&self.app.deadlines, agent, Stage::Talking, self.now);
+            if let Some(transfer) = self.state.transfer.as_mut() {
+                transfer.deadline = again;
+            }
+        } else if until <= self.now {
             self.end_transfer(Ending { outcome: Outcome::Idle, tag: None }, Owner::Bot);
         } else if let Some(transfer) = self.state.transfer.as_mut() {
             transfer.deadline = until;

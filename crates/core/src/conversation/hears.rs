@@ -22,7 +22,8 @@ impl Participant {
         match self.role {
             Role::Agent => entry.transfer == self.transfer && !(self.took_over && entry.seq == self.from),
             Role::Interceptor => true,
-            Role::Customer | Role::Bot | Role::Nobody => false,
+            Role::Bot => matches!(&entry.body, Body::Work { participant, .. } if *participant == self.no),
+            Role::Customer | Role::Nobody => false,
         }
     }
 }
@@ -70,6 +71,9 @@ impl Entry {
             | Body::AgentJoined { .. }
             | Body::AgentLeft
             | Body::Closed
+            | Body::TurnDone(_)
+            | Body::Voice(_)
+            | Body::Work { .. }
             | Body::Note(_) => None,
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::classify::Call;
 use super::entry::Text;
 use super::request_id::RequestId;
+use crate::flow::work;
 use crate::transfer::reason::Failure;
 use crate::{IntegrationName, ParticipantNo, Seq};
 
@@ -16,6 +17,9 @@ pub enum Input {
     Connected,
     /// The customer said something.
     CustomerSaid(Text),
+    /// The customer said nothing for as long as was waited. Only from channels that measure it
+    /// ([`Connection::times_input`](super::connection::Connection)).
+    NoInput,
     /// The customer ended something.
     CustomerEnds(Scope),
     /// An agent system told something about one of its sessions.
@@ -42,6 +46,13 @@ pub enum Input {
         seq: Seq,
         /// The result.
         result: DeliveryResult,
+    },
+    /// What came of a piece of work of the flow.
+    Worked {
+        /// Which.
+        no: u64,
+        /// What came of it.
+        outcome: work::Outcome,
     },
     /// An operator did something, by the API.
     Operator {
@@ -123,6 +134,8 @@ pub enum AgentEvent {
         /// A tag or disposition.
         tag: Option<String>,
     },
+    /// The conversation left our hands for good: a call was referred, or given back.
+    HandedOff,
     /// It cannot be done.
     Failed(Failure),
 }

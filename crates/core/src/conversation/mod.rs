@@ -1,8 +1,11 @@
 //! A conversation: its log, its owner, and what each input does to it.
 
+mod bot;
 pub mod classify;
+pub mod connection;
 mod delivery;
 pub mod entry;
+pub mod facts;
 pub mod file;
 mod handover;
 pub mod hears;

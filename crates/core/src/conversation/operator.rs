@@ -4,6 +4,7 @@
 //! pressed a button finds it in the timeline.
 
 use super::entry::{Body, Note, Role, Speaker, Text};
+use super::facts::ClosedBy;
 use super::input::OperatorAct;
 use super::step::Work;
 use crate::transfer::{Failure, Outcome, Reason, Stage};
@@ -12,7 +13,7 @@ impl Work<'_> {
     pub(super) fn operator(&mut self, by: &str, act: &OperatorAct) {
         self.note_operator(by, act);
         match act {
-            OperatorAct::Ends(scope) => self.ends(*scope, Outcome::OperatorEnded),
+            OperatorAct::Ends(scope) => self.ends(*scope, Outcome::OperatorEnded, ClosedBy::Operator),
             OperatorAct::Retries => self.retry(),
             // Past any interceptor, as all that is said on our behalf.
             OperatorAct::Says { name, text } => {

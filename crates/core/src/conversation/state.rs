@@ -1,10 +1,15 @@
 //! What a conversation remembers between two inputs. It is stored as one JSON document of at most 256 kB.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::connection::Connection;
+use super::facts::Facts;
 use super::hold::Held;
 use super::participant::Participant;
 use super::profile::Profile;
+use crate::flow::memory::Memory;
 use crate::transfer::Transfer;
 use crate::{AppId, ConversationId, CustomerId, Epoch, IntegrationName, Seq, Time, TransferNo};
 
@@ -51,6 +56,9 @@ pub struct Customer {
     /// What the channel knew of the person when the conversation began.
     #[serde(default, skip_serializing_if = "Profile::is_empty")]
     pub profile: Profile,
+    /// How the person reached us when the conversation began.
+    #[serde(default, skip_serializing_if = "Connection::is_empty")]
+    pub connection: Connection,
 }
 
 /// A conversation's state.
@@ -84,6 +92,31 @@ pub struct State {
     /// [`MAX_UNANSWERED`](super::hold::MAX_UNANSWERED), oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<Seq>,
+    /// The published flows that the conversation began with ([`Flows::id`](crate::flow::Flows)); none: it knows of no
+    /// set, and takes what is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<Arc<str>>,
+    /// What the bot remembers.
+    #[serde(default, skip_serializing_if = "Memory::is_empty")]
+    pub bot: Memory,
+    /// What is counted.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
+    /// When the customer last said something to the bot, or the conversation began; only where silence ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
+}
+
+/// Since when a conversation with the bot is silent. The deadline moves only when it comes: it stands in an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quiet {
+    /// When the customer last said something.
+    pub since: Time,
+    /// When it is looked at again.
+    pub deadline: Time,
+    /// The customer was reminded since.
+    #[serde(default)]
+    pub reminded: bool,
 }
 
 impl State {
@@ -103,6 +136,10 @@ impl State {
             participants_made: 0,
             held: Vec::new(),
             unanswered: Vec::new(),
+            flows: None,
+            bot: Memory::default(),
+            facts: Facts::default(),
+            quiet: None,
         }
     }
 
@@ -110,6 +147,9 @@ impl State {
     pub fn wake_at(&self) -> Option<Time> {
         let transfer = self.transfer.iter().map(|transfer| transfer.deadline);
         let held = self.held.iter().map(|held| held.until);
-        transfer.chain(held).min()
+        let quiet = self.quiet.iter().filter(|_| self.owner == Owner::Bot).map(|quiet| quiet.deadline);
+        let queue = self.transfer.iter().filter_map(|transfer| transfer.queue_run.as_ref()?.until);
+        let bot = self.bot.at.iter().filter(|_| self.owner == Owner::Bot).filter_map(|at| at.until);
+        transfer.chain(held).chain(quiet).chain(queue).chain(bot).min()
     }
 }

@@ -5,9 +5,13 @@
 //! the transfer machine in `handover.rs`, what comes of deliveries in `delivery.rs`, what operators do in `operator.rs`.
 
 use super::entry::{Body, Entry, Note, Role, Speaker};
+use super::facts::ClosedBy;
+use super::facts::{Tag, TaskRun};
 use super::input::Input;
 use super::participant::Participant;
 use super::state::{Owner, State};
+use crate::flow::script::{Answer, Fault, Why};
+use crate::flow::{Answers, NeedScript};
 use crate::transfer::Outcome;
 use crate::{App, IntegrationName, ParticipantNo, Seq, Time, TransferNo};
 
@@ -20,13 +24,63 @@ pub struct Step {
     pub entries: Vec<Entry>,
     /// Participants that joined, or whose range changed.
     pub participants: Vec<Participant>,
+    /// Tasks that came to their end, for the counts.
+    pub tasks: Vec<TaskRun>,
+    /// Tags that were set.
+    pub tags: Vec<Tag>,
+    /// So many of the scripts' answers were used.
+    pub answers: usize,
 }
 
 /// Steps a conversation: `input` happened at `now`. `seed` is the only randomness there is.
+/// For flows without scripts: one that is needed counts as failed.
 pub fn step(app: &App, state: &State, input: &Input, now: Time, seed: u64) -> Step {
-    let mut work = Work { app, state: state.clone(), entries: Vec::new(), changed: Vec::new(), now, seed };
+    let mut answers = Vec::new();
+    loop {
+        match try_step(app, state, input, &answers, now, seed) {
+            Ok(step) => return step,
+            Err(NeedScript(call)) => answers.push(Answer::Failed(Fault {
+                flow: call.flow,
+                node: call.node,
+                line: None,
+                why: Why::Internal,
+                message: "nobody runs scripts here".to_owned(),
+            })),
+        }
+    }
+}
+
+/// Steps a conversation whose flow may have scripts. `answers` are theirs, as far as they ran for this input; some may be
+/// left over.
+///
+/// # Errors
+/// A script has to run first. Then the same again, with its answer added.
+pub fn try_step(
+    app: &App,
+    state: &State,
+    input: &Input,
+    answers: &[Answer],
+    now: Time,
+    seed: u64,
+) -> Result<Step, NeedScript> {
+    let mut work = Work {
+        app,
+        state: state.clone(),
+        entries: Vec::new(),
+        changed: Vec::new(),
+        tasks: Vec::new(),
+        tags: Vec::new(),
+        answers: Answers::new(answers),
+        needs: None,
+        now,
+        seed,
+    };
     work.apply(input);
-    Step { state: work.state, entries: work.entries, participants: work.changed }
+    if let Some(needs) = work.needs {
+        return Err(needs);
+    }
+    let Work { state, entries, changed: participants, tasks, tags, answers, .. } = work;
+    Ok(Step { state, entries, participants, tasks, tags, answers: answers.used() })
 }
 
 /// A step under way.
@@ -35,6 +89,12 @@ pub(super) struct Work<'a> {
     pub(super) state: State,
     pub(super) entries: Vec<Entry>,
     changed: Vec<Participant>,
+    pub(super) tasks: Vec<TaskRun>,
+    pub(super) tags: Vec<Tag>,
+    /// The answers of scripts.
+    pub(super) answers: Answers<'a>,
+    /// A script has to run first: what is done from here on is of no use.
+    pub(super) needs: Option<NeedScript>,
     pub(super) now: Time,
     pub(super) seed: u64,
 }
@@ -45,17 +105,21 @@ impl Work<'_> {
             self.late(input);
             return;
         }
+        let before = self.state.owner;
         match input {
             Input::Connected => self.connected(),
             Input::CustomerSaid(text) => self.customer_said(text),
-            Input::CustomerEnds(scope) => self.ends(*scope, Outcome::CustomerEnded),
+            Input::NoInput => self.no_input(),
+            Input::CustomerEnds(scope) => self.ends(*scope, Outcome::CustomerEnded, ClosedBy::Customer),
             Input::Agent { participant, event } => self.agent_event(*participant, event),
             Input::Callback { integration, id, call } => self.callback(integration, id, call),
             Input::Delivery { participant, seq, result } => self.delivery(*participant, *seq, result),
+            Input::Worked { no, outcome } => self.worked(*no, outcome),
             Input::Operator { by, act } => self.operator(by, act),
             Input::Tick => self.tick(),
         }
         self.let_the_oldest_pass();
+        self.tell_turn(input, before);
     }
 
     /// What comes after a conversation closed changes nothing but the timeline; what people neither said nor decided
@@ -69,7 +133,9 @@ impl Work<'_> {
             Input::Callback { call, .. } => self.note_late_call(call),
             Input::Operator { by, act } => self.note_operator(by, act),
             Input::Connected
+            | Input::NoInput
             | Input::CustomerEnds(_)
+            | Input::Worked { .. }
             | Input::Agent { .. }
             | Input::Delivery { .. }
             | Input::Tick => {}

@@ -2,12 +2,13 @@
 
 use super::classify::Call;
 use super::entry::{Body, Entry, Note, Role, Speaker, Text};
+use super::facts::Standing;
 use super::hold::{Held, MAX_HELD, MAX_HELD_BYTES, MAX_UNANSWERED, Way, weight};
 use super::participant::Participant;
 use super::state::Owner;
 use super::step::Work;
 use crate::app::HoldPolicy;
-use crate::flow::{self, Act, Event};
+use crate::flow::{Event, Place};
 use crate::transfer::{ForBot, Outcome, Stage};
 use crate::{Seq, TransferNo};
 
@@ -20,6 +21,10 @@ impl Work<'_> {
     }
 
     fn opened(&mut self) {
+        // What is published later is for conversations that begin later.
+        let flows = &self.app.flows.id;
+        self.state.flows = (!flows.is_empty()).then(|| flows.clone());
+        self.not_silent();
         self.write(Speaker::System, Role::Customer, Body::Opened);
     }
 
@@ -29,6 +34,8 @@ impl Work<'_> {
         if self.state.head == Seq(0) {
             self.opened();
         }
+        self.state.facts.interactive = true;
+        self.not_silent();
         match self.state.owner {
             Owner::Bot => self.customer_to_bot(text, None),
             Owner::Agent => self.customer_to_agent(text),
@@ -37,6 +44,11 @@ impl Work<'_> {
     }
 
     fn customer_to_agent(&mut self, text: &Text) {
+        if self.queue_waits_for_words() {
+            self.write(Speaker::Customer, Role::Bot, Body::Text(text.clone()));
+            self.run_queue_flow(&Event::Said(text));
+            return;
+        }
         let body = Body::Text(text.clone());
         let closing = self.state.transfer.as_ref().is_some_and(|transfer| transfer.stage == Stage::Closing);
         if !closing {
@@ -61,10 +73,10 @@ impl Work<'_> {
             return;
         }
         self.say(Speaker::Customer, Role::Bot, text.clone(), self.state.epoch, None, release_of);
-        self.run_flow(&Event::Said(&text.text));
+        self.run_flow(&Event::Said(text));
     }
 
-    fn bot_says(&mut self, text: Text) {
+    pub(super) fn bot_says(&mut self, text: Text) {
         if !self.intercept(Speaker::Bot, Way::ToCustomer, &text, None) {
             self.write(Speaker::Bot, Role::Customer, Body::Text(text));
         }
@@ -217,7 +229,7 @@ impl Work<'_> {
             }
             Way::ToBot if self.is_current(&held) => {
                 self.say(Speaker::Customer, Role::Bot, text.clone(), held.epoch, None, Some(held.seq));
-                self.run_flow(&Event::Said(&text.text));
+                self.run_flow(&Event::Said(&text));
             }
             // The bot let go meanwhile. The agent has the line as context; the timeline shows what became of it.
             Way::ToBot => {
@@ -252,11 +264,13 @@ impl Work<'_> {
     /// The bot gets the conversation back: it is told how the human part ended, then what the customer said meanwhile.
     pub(super) fn bot_is_back(
         &mut self,
-        node: Option<&flow::NodeId>,
+        place: Option<&Place>,
         outcome: &Outcome,
         said_meanwhile: Vec<ForBot>,
     ) {
-        self.run_flow(&Event::Returned { node, outcome });
+        self.quiet_from_now();
+        self.state.facts.standing = Standing::Fine;
+        self.run_flow(&Event::Returned { place, outcome });
         for line in said_meanwhile {
             if self.state.owner == Owner::Bot {
                 let text = Text { files: line.files, ..Text::plain(line.text) };
@@ -273,20 +287,6 @@ impl Work<'_> {
             let (no, epoch) = (transfer.no, self.state.epoch);
             let text = Text { files: line.files, ..Text::plain(line.text) };
             self.say(Speaker::Customer, Role::Agent, text, epoch, Some(no), Some(line.seq));
-        }
-    }
-
-    fn run_flow(&mut self, event: &Event<'_>) {
-        for act in flow::run(&self.app.flow, &self.app.texts.transfer_failed, event, self.seed) {
-            // A bot that let go says nothing and hands nothing over.
-            if self.state.owner != Owner::Bot {
-                return;
-            }
-            match act {
-                Act::Say(text) => self.bot_says(Text::plain(text)),
-                Act::Transfer(node) => self.request_transfer(&node),
-                Act::End => self.close_conversation(Outcome::AgentEnded),
-            }
         }
     }
 }

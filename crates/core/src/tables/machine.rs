@@ -170,6 +170,9 @@ fn ended(step: &Step) -> Option<String> {
         | Body::AgentJoined { .. }
         | Body::AgentLeft
         | Body::Closed
+        | Body::TurnDone(_)
+        | Body::Voice(_)
+        | Body::Work { .. }
         | Body::Note(_) => None,
     })
 }

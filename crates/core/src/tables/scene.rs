@@ -1,13 +1,12 @@
 //! A sample conversation, brought to a certain place by the inputs that lead there.
 
-use crate::app::{AgentSystem, App, HoldPolicy, Texts};
+use crate::app::{AgentSystem, App, HoldPolicy};
 use crate::conversation::classify::Call;
 use crate::conversation::entry::Text;
 use crate::conversation::input::{AgentEvent, DeliveryResult, OperatorAct, Scope};
 use crate::conversation::request_id::{RequestId, RequestKind};
 use crate::conversation::state::Customer;
-use crate::flow::{AgentTransfer, Flow, Message, Node, Variants, Words};
-use crate::transfer::deadline::Deadlines;
+use crate::flow::{AgentTransfer, Flow, Flows, Message, Node, Words};
 use crate::transfer::{Stage, Target};
 use crate::{Entry, Epoch, Input, IntegrationName, ParticipantNo, Seq, State, Step, Time, step};
 
@@ -84,6 +83,7 @@ impl Scene {
             channel: "web".into(),
             address: "ann".into(),
             profile: Default::default(),
+            connection: Default::default(),
         };
         let state = State::new(app.id.clone(), "cnv_1".into(), customer);
         let mut scene = Self { app, state, log: Vec::new(), now: Time(0) };
@@ -224,27 +224,22 @@ fn app(cast: &Cast) -> App {
         fallback: if cast.fallback { vec![to("spare")] } else { Vec::new() },
         ..AgentTransfer::default()
     };
-    let says = |text: &str| Node::Message(Message { text: Variants::One(text.into()), next: None });
+    let says = |text: &str| Node::Message(Message::new(text, None));
     App {
         id: "st-sample".into(),
         agents: systems.into_iter().map(|(name, system)| (IntegrationName::from(name), system)).collect(),
-        default_agent: None,
-        channel_agents: std::collections::BTreeMap::new(),
-        flow: Flow {
+        flows: Flows::of(Flow {
             start: "hello".into(),
             words: vec![Words { any: vec!["agent".into()], go_to: "human".into() }],
-            otherwise: "echo".into(),
-            returned: None,
-            no_agents: None,
-            out_of_hours: None,
+            otherwise: Some("echo".into()),
             nodes: [
                 ("hello".into(), says("Hello")),
                 ("echo".into(), says("You said {{text}}")),
-                ("human".into(), Node::AgentTransfer(human)),
+                ("human".into(), Node::AgentTransfer(Box::new(human))),
             ]
             .into(),
-        },
-        deadlines: Deadlines::default(),
-        texts: Texts::default(),
+            ..Flow::default()
+        }),
+        ..App::default()
     }
 }

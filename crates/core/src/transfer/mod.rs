@@ -9,6 +9,7 @@
 //! Agent from Requested until the end. How the machine moves stands in `conversation/handover.rs`, because every
 //! move also writes entries; this folder holds what a transfer *is*.
 
+pub mod ask;
 pub mod deadline;
 pub mod reason;
 pub mod target;
@@ -17,10 +18,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use ask::Ask;
 pub use reason::{Failure, Outcome, Reason};
 pub use target::Target;
 
-use crate::flow::NodeId;
+use crate::flow::memory::At;
+use crate::flow::{FlowName, MAIN, NodeId, Place};
 use crate::{File, ParticipantNo, Seq, Time, TransferNo};
 
 /// At most so many rungs are tried in one transfer.
@@ -59,6 +62,9 @@ pub struct Transfer {
     pub deadline: Time,
     /// The flow node that asked for it; none when the agent's side began by itself.
     pub node: Option<NodeId>,
+    /// The flow of that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowName>,
     /// The rungs not tried yet, next first.
     pub ladder: Vec<Target>,
     /// How many rungs were tried.
@@ -83,6 +89,21 @@ pub struct Transfer {
     /// Custom data of the node for the agent system, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
+    /// What else is asked, by the node and by scripts before it.
+    #[serde(default, skip_serializing_if = "Ask::is_empty")]
+    pub ask: Ask,
+    /// Where its in-queue flow stands, while one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_run: Option<At>,
+}
+
+impl Transfer {
+    /// The node that asked for it; none when the agent's side began by itself.
+    pub fn place(&self) -> Option<Place> {
+        let node = self.node.clone()?;
+        let flow = self.flow.clone().unwrap_or_else(|| FlowName::from(MAIN));
+        Some(Place { flow, node })
+    }
 }
 
 /// The rung in use.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::IntegrationName;
 
 /// One try: an agent system and, where it has them, a queue. Each is tried at most once in a transfer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// The integration's name.

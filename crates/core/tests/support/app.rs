@@ -1,9 +1,12 @@
 //! Random apps, and the few fixed ones that the example stories use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use interline_core::app::{AgentSystem, App, HoldPolicy, Texts};
-use interline_core::flow::{AgentTransfer, Flow, Message, Node, NodeId, OnFailure, Variants, Words};
+use interline_core::app::{AgentSystem, App, HoldPolicy};
+use interline_core::flow::{
+    AgentTransfer, End, Flow, Flows, Goto, MAIN, Message, Node, NodeId, OnFailure, Words,
+};
 use interline_core::transfer::Target;
 use interline_core::transfer::deadline::Deadlines;
 use proptest::prelude::*;
@@ -30,9 +33,9 @@ pub fn any_app() -> impl Strategy<Value = App> {
                 agents: AGENTS.into_iter().map(Into::into).zip(systems).collect(),
                 default_agent: default.map(name),
                 channel_agents: mapped.map(|at| (CHANNEL.into(), name(at))).into_iter().collect(),
-                flow,
+                flows: Flows::of(flow),
                 deadlines,
-                texts: Texts::default(),
+                ..App::default()
             }
         })
 }
@@ -85,15 +88,15 @@ fn transfer() -> impl Strategy<Value = Node> {
         prop::option::weighted(0.3, node_id()),
     )
         .prop_map(|(message, target, fallback, said, go_to, returned)| {
-            let on_failure = OnFailure { message: said, go_to };
-            Node::AgentTransfer(AgentTransfer {
-                message,
+            let on_failure = OnFailure { message: said.map(Into::into), go_to };
+            Node::AgentTransfer(Box::new(AgentTransfer {
+                message: message.map(Into::into),
                 target,
                 fallback,
                 on_failure,
                 returned,
                 ..AgentTransfer::default()
-            })
+            }))
         })
 }
 
@@ -110,17 +113,18 @@ fn flow() -> impl Strategy<Value = Flow> {
             |(start, returned, no_agents, out_of_hours, (human, other), (hello_next, echo_next))| Flow {
                 start,
                 words: vec![leads("agent", "human"), leads("other", "other"), leads("bye", "end")],
-                otherwise: "echo".into(),
+                otherwise: Some("echo".into()),
                 returned,
-                no_agents,
-                out_of_hours,
+                no_agents: no_agents.map(Goto::Node),
+                out_of_hours: out_of_hours.map(Goto::Node),
                 nodes: BTreeMap::from([
                     ("hello".into(), says("Hello", hello_next)),
                     ("echo".into(), says("You said {{text}}", echo_next)),
                     ("human".into(), human),
                     ("other".into(), other),
-                    ("end".into(), Node::End {}),
+                    ("end".into(), Node::End(End::default())),
                 ]),
+                ..Flow::default()
             },
         )
 }
@@ -130,7 +134,7 @@ pub fn leads(word: &str, to: &str) -> Words {
 }
 
 pub fn says(text: &str, next: Option<NodeId>) -> Node {
-    Node::Message(Message { text: Variants::One(text.into()), next })
+    Node::Message(Message::new(text, next))
 }
 
 pub fn to(integration: &str) -> Target {
@@ -145,27 +149,28 @@ pub fn simple(systems: &[(&str, AgentSystem)], ladder: &[&str]) -> App {
     App {
         id: "st-test".into(),
         agents: systems.iter().map(|(name, system)| ((*name).into(), system.clone())).collect(),
-        default_agent: None,
-        channel_agents: BTreeMap::new(),
-        flow: Flow {
+        flows: Flows::of(Flow {
             start: "hello".into(),
             words: vec![leads("agent", "human"), leads("bye", "goodbye")],
-            otherwise: "echo".into(),
+            otherwise: Some("echo".into()),
             returned: Some("again".into()),
-            no_agents: None,
-            out_of_hours: None,
             nodes: BTreeMap::from([
                 ("hello".into(), says("Hello", None)),
                 ("again".into(), says("I am back", None)),
                 ("echo".into(), says("You said {{text}}", None)),
-                ("human".into(), Node::AgentTransfer(human)),
+                ("human".into(), Node::AgentTransfer(Box::new(human))),
                 ("goodbye".into(), says("Goodbye", Some("end".into()))),
-                ("end".into(), Node::End {}),
+                ("end".into(), Node::End(End::default())),
             ]),
-        },
-        deadlines: Deadlines::default(),
-        texts: Texts::default(),
+            ..Flow::default()
+        }),
+        ..App::default()
     }
+}
+
+/// The flow of an app, to be changed.
+pub fn flow_of(app: &mut App) -> &mut Flow {
+    Arc::make_mut(&mut app.flows).all.get_mut(&MAIN.into()).unwrap()
 }
 
 /// A system that tells when an agent joined.

@@ -59,6 +59,7 @@ pub fn new_state(app: &App) -> State {
         channel: CHANNEL.into(),
         address: "ann".into(),
         profile: Default::default(),
+        connection: Default::default(),
     };
     State::new(app.id.clone(), "cnv_1".into(), customer)
 }

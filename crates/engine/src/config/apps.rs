@@ -37,6 +37,17 @@ pub enum Origin {
     Store,
 }
 
+impl Origin {
+    /// Who did it, where nobody says more.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Operator => "a file",
+            Self::Api => "the API",
+            Self::Store => "the server",
+        }
+    }
+}
+
 /// Why a change was not made. Nothing changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -231,6 +242,18 @@ impl Apps {
         end: bool,
         edit: impl FnOnce(Option<Draft>) -> Result<Draft, Refused>,
     ) -> Result<Changed, Refused> {
+        self.edit_by(app, (origin, origin.word()), expected, end, edit).await
+    }
+
+    /// [`Apps::edit`], and who did it, for the history of flows.
+    pub(super) async fn edit_by(
+        &self,
+        app: &AppId,
+        (origin, by): (Origin, &str),
+        expected: Option<i64>,
+        end: bool,
+        edit: impl FnOnce(Option<Draft>) -> Result<Draft, Refused>,
+    ) -> Result<Changed, Refused> {
         let _one_at_a_time = self.changing.lock().await;
         let in_force = self.store.current_app(app.as_str()).await.map_err(Trouble::from)?;
         if let Some(expected) = expected.filter(|expected| Some(*expected) != in_force) {
@@ -246,9 +269,10 @@ impl Apps {
         self.retire_the_missing(app, current.as_ref(), &mut draft, end).await?;
         let known = current.as_ref().map(|current| &current.document);
         let mut runtime = self.build(&draft, origin, known, 0).map_err(Refused::Invalid)?;
+        let published = super::flows::published(known, &draft.document, &runtime.app.flows, by)?;
         let stored = Stored { draft, core: (*runtime.app).clone() };
         let doc = crate::ingress::json(&stored)?;
-        match self.store.put_app_if(app.as_str(), in_force, &doc).await.map_err(Trouble::from)? {
+        match self.store.put_app_if(app.as_str(), in_force, &doc, &published).await.map_err(Trouble::from)? {
             PutApp::Done(version) => {
                 runtime.version = version;
                 self.serve(runtime);

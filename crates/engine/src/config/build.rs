@@ -6,7 +6,7 @@ use std::sync::Arc;
 use interline_agents::all as connectors;
 use interline_connector::agent::{Connector, Env};
 use interline_connector::channel::ChannelApp;
-use interline_connector::{AgentSystem, Credential, Http, formats};
+use interline_connector::{AgentSystem, Bot, Credential, Http, formats};
 use interline_core::{App, AppId, IntegrationName};
 use interline_store::Sealer;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::apps::{Draft, Origin};
 use super::document::{Document, Integration, Scope, discreet};
-use super::{Invalid, Retired};
+use super::{Invalid, Retired, flows};
 use crate::address;
 use crate::apps::Runtime;
 
@@ -64,7 +64,9 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
         credentials: Arc::new(with_scope(document, Scope::Botkit)),
     };
     let mut agents = agents(document, site, &env, &mut faults);
+    let bots = bots(document, site, &mut faults);
     check_references(document, &agents, &mut faults);
+    flows::check(document, site, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -86,9 +88,15 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     let app = App {
         id: id.clone(),
         agents: systems,
+        agent_types: document.agents.iter().map(|(name, agent)| (name.clone(), agent.kind.clone())).collect(),
         default_agent: document.default_agent.clone(),
         channel_agents: document.channel_agents.clone(),
-        flow: document.flow.clone(),
+        flows: flows::set_of(document),
+        bots: document.bots.keys().cloned().collect(),
+        hours: document.hours.clone(),
+        content: document.content.clone(),
+        env: document.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+        sessions: document.sessions.clone(),
         deadlines: document.deadlines.clone(),
         texts: document.texts.clone(),
     };
@@ -97,6 +105,8 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     Ok(Runtime {
         app: Arc::new(app),
         agents,
+        bots,
+        http: Some(site.http.clone()),
         channel_app: Arc::new(channel_app),
         retention_ms: document.app.retention_days.map(|days| i64::from(days) * 86_400_000),
         transcript: document.transcript.clone(),
@@ -144,7 +154,10 @@ fn check_names(document: &Document, faults: &mut Vec<Invalid>) {
     let channels = document.channels.keys().map(|name| ("channels", name.as_str()));
     let agents = document.agents.keys().map(|name| ("agents", name.as_str()));
     let credentials = document.credentials.keys().map(|name| ("credentials", name.as_str()));
-    for (group, name) in channels.chain(agents).chain(credentials).filter(|(_, name)| !plain(name)) {
+    let bots = document.bots.keys().map(|name| ("bots", name.as_str()));
+    let flows = document.flows.keys().map(|name| ("flows", name.as_str()));
+    let named = channels.chain(agents).chain(credentials).chain(bots).chain(flows);
+    for (group, name) in named.filter(|(_, name)| !plain(name)) {
         let shown: String = name.chars().take(LONGEST_NAME).collect();
         let rule = format!("use letters, digits, `-`, `_` and `.`, at most {LONGEST_NAME}");
         faults.push(Invalid::at(format!("{group}.{shown}"), format!("is not a name: {rule}")));
@@ -255,6 +268,29 @@ fn agents(
     agents
 }
 
+fn bots(
+    document: &Document,
+    site: &Site<'_>,
+    faults: &mut Vec<Invalid>,
+) -> BTreeMap<IntegrationName, Arc<dyn Bot>> {
+    let mut bots = BTreeMap::new();
+    for (name, integration) in &document.bots {
+        let at = format!("bots.{name}");
+        let Some(connector) = interline_bots::find(&integration.kind) else {
+            let known: Vec<&str> = interline_bots::all().iter().map(|bot| bot.id()).collect();
+            faults.push(no_type(&at, "bot", &integration.kind, &known));
+            continue;
+        };
+        let unchanged = site.current.and_then(|current| current.bots.get(name)) == Some(integration);
+        judge_addresses(&at, &integration.settings, site, unchanged, faults);
+        match connector.build(settings(integration), site.http.clone()) {
+            Ok(bot) => _ = bots.insert(name.clone(), bot),
+            Err(message) => faults.push(within(&at, &message)),
+        }
+    }
+    bots
+}
+
 /// An integration that runs just so.
 fn running(
     document: &Document,
@@ -276,8 +312,11 @@ fn judge_addresses(
     unchanged: bool,
     faults: &mut Vec<Invalid>,
 ) {
-    let texts = settings.iter().filter_map(|(field, value)| Some((field, value.as_str()?)));
-    for (field, url) in texts.filter_map(|(field, text)| Some((field, Url::parse(text).ok()?))) {
+    let mut addresses = Vec::new();
+    for (field, value) in settings {
+        find_addresses(field, value, &mut addresses);
+    }
+    for (field, url) in addresses {
         match site.origin {
             Origin::Operator => site.http.guard().allow(&url),
             Origin::Api if unchanged => {}
@@ -289,6 +328,30 @@ fn judge_addresses(
             Origin::Store => {}
         }
     }
+}
+
+/// The addresses in a setting, however deep. That of a SIP URI stands as if it were HTTP's: the guard knows host and port.
+fn find_addresses(field: &str, value: &Value, found: &mut Vec<(String, Url)>) {
+    match value {
+        Value::String(text) => found.extend(url_of(text).map(|url| (field.to_owned(), url))),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| find_addresses(&format!("{field}.{name}"), value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| find_addresses(field, value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn url_of(text: &str) -> Option<Url> {
+    let Some(sip) = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")) else {
+        return Url::parse(text).ok();
+    };
+    let host = sip.split([';', '?']).next()?.rsplit('@').next()?;
+    let mut url = Url::parse(&format!("http://{host}/")).ok()?;
+    if url.port().is_none() {
+        url.set_port(Some(5060)).ok()?;
+    }
+    Some(url)
 }
 
 fn check_references(document: &Document, agents: &Agents, faults: &mut Vec<Invalid>) {
@@ -303,9 +366,6 @@ fn check_references(document: &Document, agents: &Agents, faults: &mut Vec<Inval
     for channel in document.channel_agents.keys().filter(|name| !document.channels.contains_key(*name)) {
         let message = format!("there is no channel `{channel}` under `channels`");
         faults.push(Invalid::at(format!("channel_agents.{channel}"), message));
-    }
-    for fault in document.flow.check(known) {
-        faults.push(Invalid::at(fault.path, fault.message));
     }
 }
 

@@ -68,6 +68,7 @@ impl Apps {
             delete(draft, name, replacement.as_ref(), &mut named_in)
         };
         let changed = self.edit(app, Origin::Api, expected, end, delete).await?;
+        named_in.extend(self.unname_in_drafts(app, name).await?);
         Ok(Deleted { version: changed.version, named_in, live: sessions })
     }
 
@@ -87,7 +88,20 @@ fn delete(
     named_in: &mut Vec<String>,
 ) -> Result<Draft, Refused> {
     let document = &mut draft.document;
+    if document.bots.remove(name).is_some() {
+        let uses = document
+            .all_flows()
+            .find_map(|(_, at, flow)| Some(format!("{at}.nodes.{}", flow.uses_bot(name)?)));
+        return match uses {
+            Some(place) => Err(Refused::InUse {
+                code: "bot_in_use",
+                message: format!("{place} lets the bot `{name}` talk: take it out there first"),
+            }),
+            None => Ok(draft),
+        };
+    }
     if document.channels.remove(name).is_some() {
+        document.channel_flows.remove(name);
         if document.channel_agents.remove(name).is_some() {
             named_in.push(format!("channel_agents.{name}"));
         }

@@ -17,8 +17,9 @@ use std::fmt;
 
 use interline_connector::{Algorithm, Credential, Secret, formats};
 use interline_core::IntegrationName;
-use interline_core::app::Texts;
-use interline_core::flow::Flow;
+use interline_core::app::{Sessions, Texts};
+use interline_core::flow::hours::Hours;
+use interline_core::flow::{Flow, FlowName, MAIN};
 use interline_core::transfer::deadline::Deadlines;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -58,8 +59,29 @@ pub struct Document {
     /// Files that customers and agents send.
     #[serde(default, skip_serializing_if = "is_default")]
     pub files: FileRules,
-    /// What the bot says and when it hands over.
+    /// The external bots, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bots: BTreeMap<IntegrationName, Integration>,
+    /// Business hours, by name; `default` where a node names none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hours: BTreeMap<String, Hours>,
+    /// Texts that flows and scripts name as `content.<name>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub content: BTreeMap<String, String>,
+    /// Settings that scripts, conditions and requests of flows name as `env.<name>`. They are kept as secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Secret>,
+    /// When a silent conversation with the bot ends.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sessions: Sessions,
+    /// Channel → its entry flow; for others it is `flow`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channel_flows: BTreeMap<IntegrationName, FlowName>,
+    /// What the bot says and when it hands over: the flow `main`.
     pub flow: Flow,
+    /// More published flows, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flows: BTreeMap<FlowName, Flow>,
 }
 
 /// Which app, and what it is called.
@@ -222,6 +244,17 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Document {
+    /// A published flow.
+    pub fn published(&self, name: &FlowName) -> Option<&Flow> {
+        if name.as_str() == MAIN { Some(&self.flow) } else { self.flows.get(name) }
+    }
+
+    /// All published flows, with where each stands: `flow`, `flows.support`.
+    pub fn all_flows(&self) -> impl Iterator<Item = (FlowName, String, &Flow)> {
+        let more = self.flows.iter().map(|(name, flow)| (name.clone(), format!("flows.{name}"), flow));
+        std::iter::once((FlowName::from(MAIN), "flow".to_owned(), &self.flow)).chain(more)
+    }
+
     /// Reads one from JSON.
     ///
     /// # Errors

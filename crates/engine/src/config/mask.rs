@@ -27,7 +27,8 @@ pub(super) fn secrets(document: &Document) -> Vec<String> {
         .keys()
         .map(|name| format!("/credentials/{}/client_secret", escaped(name)))
         .collect();
-    let kinds = [("channels", &document.channels), ("agents", &document.agents)];
+    found.extend(document.env.keys().map(|name| format!("/env/{}", escaped(name))));
+    let kinds = [("channels", &document.channels), ("agents", &document.agents), ("bots", &document.bots)];
     for (group, integrations) in kinds {
         for (name, integration) in integrations {
             let Some(schema) = settings_schema(&integration.kind) else { continue };
@@ -46,6 +47,7 @@ pub(super) fn settings_schema(kind: &str) -> Option<Value> {
     agent
         .map(|connector| connector.settings_schema())
         .or_else(|| interline_channels::find(kind).map(|channel| (channel.settings)().to_value()))
+        .or_else(|| interline_bots::find(kind).map(|bot| bot.settings_schema()))
 }
 
 /// Walks schema and settings side by side.

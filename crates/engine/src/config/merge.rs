@@ -46,6 +46,12 @@ pub fn merge(current: Option<&Document>, mut next: Document, prune: bool) -> Res
         keep(&mut next.channels, &current.channels);
         keep(&mut next.agents, &current.agents);
         keep(&mut next.channel_agents, &current.channel_agents);
+        keep(&mut next.bots, &current.bots);
+        keep(&mut next.hours, &current.hours);
+        keep(&mut next.content, &current.content);
+        keep(&mut next.env, &current.env);
+        keep(&mut next.channel_flows, &current.channel_flows);
+        keep(&mut next.flows, &current.flows);
         if next.default_agent.is_none() {
             next.default_agent.clone_from(&current.default_agent);
         }
@@ -161,6 +167,11 @@ pub(super) fn unname(
     }
     for node in document.flow.unname_agent(name) {
         places.push(format!("flow.nodes.{node}"));
+    }
+    for (flow, other) in &mut document.flows {
+        for node in other.unname_agent(name) {
+            places.push(format!("flows.{flow}.nodes.{node}"));
+        }
     }
     places
 }

@@ -15,6 +15,7 @@
 //! | `build.rs` | a document becomes something that runs |
 //! | `apps.rs` | what is in force, and how it changes |
 //! | `merge.rs` | applying a document: what stays, which secrets are kept, what differs |
+//! | `flows.rs` | flows: checked, drafted, published, restored |
 //! | `mask.rs` | where the secrets are |
 //! | `delete.rs` | an integration is deleted |
 //! | `retire.rs` | agent systems that were deleted while somebody still talked through them |
@@ -23,6 +24,7 @@ mod apps;
 mod build;
 mod delete;
 mod document;
+mod flows;
 mod mask;
 mod merge;
 pub(crate) mod retire;
@@ -33,6 +35,7 @@ pub use document::{
     Document, FileRules, Identity, Integration, Scan, ScannerDown, Scope, ScopedCredential, Transcript,
     WhenFound,
 };
+pub use flows::{FlowRefused, FlowSummary, Validated};
 pub use mask::{KEPT, masked};
 pub use merge::{Difference, Kind, differences, merge};
 pub use retire::Retired;

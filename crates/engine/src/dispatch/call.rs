@@ -7,7 +7,7 @@ use std::time::Duration;
 use interline_connector::digest::digest;
 use interline_connector::manifest::TakesFiles;
 use interline_connector::{AgentSystem, Carried, Cause, Context, Done, Failure, Item};
-use interline_core::transfer::Reason;
+use interline_core::transfer::{Ask, Reason};
 use interline_core::{AppId, Body, Entry, ParticipantNo, State};
 
 use super::{brief, once, read_entry};
@@ -109,11 +109,14 @@ impl Inner {
 fn context(state: &State, before: &[Entry]) -> Context {
     let mut data = state.customer.profile.data.clone();
     let mut skills = Vec::new();
+    let mut ask = Ask::default();
     if let Some(transfer) = &state.transfer {
         data.extend(transfer.data.clone());
         skills.clone_from(&transfer.skills);
+        ask.clone_from(&transfer.ask);
     }
-    Context { skills, data, summary: digest(before) }
+    let summary = if ask.summary == Some(false) { String::new() } else { digest(before) };
+    Context { skills, data, summary, ask }
 }
 
 fn panicked() -> Cause {

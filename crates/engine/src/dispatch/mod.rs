@@ -29,12 +29,13 @@ use crate::engine::Inner;
 use crate::ingress::{Change, Trouble, to_i64};
 use crate::live::{Key, Live, Row, Slot};
 use crate::observe;
+use crate::perform;
 use outcome::STALLED_AFTER_MS;
 
 /// Entries are read from the database in pages of this size.
 const PAGE: i64 = 100;
 
-type Rows = BTreeMap<ParticipantNo, Row>;
+pub(crate) type Rows = BTreeMap<ParticipantNo, Row>;
 
 /// What a participant's turn came to.
 enum Turn {
@@ -135,6 +136,10 @@ impl Inner {
             }
             Found::Entry(ready) => *ready,
         };
+        if let Body::Work { work, .. } = &entry.body {
+            self.perform(runtime, slot, &row, (&entry, work), unknown).await?;
+            return Ok(Turn::More);
+        }
         let attempt = observe::Delivery::begin(&slot.key, &row, &entry, agent.as_ref());
         let result = match &agent {
             None => Err(Failure::Gone(Cause::new(Reason::Unconfigured, "the integration no longer exists"))),
@@ -187,10 +192,8 @@ impl Inner {
         let takes = agent.as_ref().and_then(|agent| agent.manifest().takes.files);
         let Some(live) = guard.as_ref() else { return Ok(Found::Nothing) };
         let item = self.item(slot, &row, entry.clone(), live, takes).await?;
-        let unknown = match &agent {
-            Some(agent) => self.mark_attempt(runtime, slot, guard, agent.as_ref(), &row, &entry).await?,
-            None => false,
-        };
+        let once = perform::once(&entry) || agent.as_ref().is_some_and(|agent| once(agent.as_ref(), &entry));
+        let unknown = once && self.mark_attempt(runtime, slot, guard, &row, &entry).await?;
         Ok(Found::Entry(Box::new(Ready { row, entry, agent, item, unknown })))
     }
 
@@ -297,13 +300,9 @@ impl Inner {
         runtime: &Runtime,
         slot: &Slot,
         guard: &mut MutexGuard<'_, Option<Live>>,
-        agent: &dyn AgentSystem,
         row: &Row,
         entry: &Entry,
     ) -> Result<bool, Trouble> {
-        if !once(agent, entry) {
-            return Ok(false);
-        }
         let no = row.about.participant.no;
         let key = format!("{no}#{}", entry.seq);
         if row.row.attempt_key.as_ref() == Some(&key) {

@@ -78,6 +78,7 @@ pub(crate) const STORE_UP: &str = "interline_store_up";
 pub(crate) const READERS: &str = "interline_channel_readers";
 pub(crate) const IN_MEMORY: &str = "interline_conversations_in_memory";
 pub(crate) const UNDER_WAY: &str = "interline_deliveries_under_way";
+pub(crate) const HELD: &str = "interline_channel_holds";
 pub(crate) const BUILD: &str = "interline_build_info";
 pub(crate) const STARTED_AT: &str = "process_start_time_seconds";
 pub(crate) const CPU: &str = "process_cpu_seconds_total";
@@ -194,6 +195,12 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(IN_MEMORY, Kind::Gauge, &[], "Conversations in this node's memory."),
     metric(UNDER_WAY, Kind::Gauge, &[], "Deliveries that wait for an agent system's answer on this node."),
+    metric(
+        HELD,
+        Kind::Gauge,
+        &["channel", "what"],
+        "What channels with sockets of their own hold on this node: of voice, calls, dialogs, sessions, ports, tasks.",
+    ),
     metric(BUILD, Kind::Gauge, &["version"], "1, with this binary's version."),
     metric(STARTED_AT, Kind::Gauge, &[], "When this process began to serve, seconds since 1970 UTC."),
     metric(CPU, Kind::Counter, &[], "CPU time of this process."),

@@ -47,8 +47,18 @@ pub(super) fn recorder() -> &'static PrometheusHandle {
     &RECORDER
 }
 
-const KINDS: [&str; 8] =
-    ["connected", "customer_said", "customer_ends", "agent", "callback", "delivery", "operator", "tick"];
+const KINDS: [&str; 10] = [
+    "connected",
+    "customer_said",
+    "customer_ends",
+    "agent",
+    "callback",
+    "delivery",
+    "operator",
+    "tick",
+    "no_input",
+    "worked",
+];
 
 /// What stands on the path of every line.
 struct AtHand {
@@ -91,6 +101,8 @@ fn index_of(input: &Input) -> usize {
         Input::Delivery { .. } => 5,
         Input::Operator { .. } => 6,
         Input::Tick => 7,
+        Input::NoInput => 8,
+        Input::Worked { .. } => 9,
     }
 }
 

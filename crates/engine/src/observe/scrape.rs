@@ -191,6 +191,12 @@ impl Page {
         self.one(list::READERS, inner.customers.readers());
         self.one(list::IN_MEMORY, inner.slots.len());
         self.one(list::UNDER_WAY, DELIVERIES - inner.deliveries.available_permits().min(DELIVERIES));
+        self.head(list::HELD);
+        for channel in interline_channels::CHANNELS {
+            for (what, held) in (channel.holds)() {
+                self.sample(list::HELD, &[("channel", channel.id), ("what", what)], held);
+            }
+        }
         self.head(list::BUILD).sample(list::BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.one(list::STARTED_AT, inner.started_at / 1000);
     }

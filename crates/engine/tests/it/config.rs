@@ -252,15 +252,18 @@ fn a_change_counts_from_the_next_input_on() {
         })
         .await
         .unwrap();
-        // Bob's conversation is the same, the bot is not.
+        // Bob's conversation keeps the flow that it began with; where a human is looked for is of today.
         node.say(&bob, "two").await;
-        node.until_seen(&bob, "bot: again two").await;
+        node.until_seen(&bob, "bot: echo two").await;
         assert_eq!(node.conversations(&bob).await.len(), 1);
         asks_for_a_human(&node, &shop.spare, &bob).await;
-        // Anna goes on where she is, and meets the new bot when she is back.
+        let carl = node.customer("carl").await;
+        node.say(&carl, "three").await;
+        node.until_seen(&carl, "bot: again three").await;
+        // Anna goes on where she is.
         they_understand_each_other(&node, &shop.desk, &anna, &chat, "still here").await;
         shop.desk.end(&chat).await.unwrap();
-        node.until_seen(&anna, "bot: Hello").await;
+        node.until_seen(&anna, "left").await;
         asks_for_a_human(&node, &shop.spare, &anna).await;
         assert_eq!(shop.desk.desk().chats().len(), 1);
         node.engine.stop().await;

@@ -10,8 +10,8 @@ use interline_connector::channel::Mark;
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Signals, Takes};
 use interline_connector::webhook::{History, HistoryQuery, Proof};
 use interline_connector::{
-    AgentSystem, Answer, Aside, Carried, Cause, Done, Failure, Heard, Incoming, Item, Manifest, Received,
-    Rejected, Unverified, UpTo,
+    AgentSystem, Answer, Aside, Carried, Cause, Done, Failure, FileRefused, Heard, Incoming, Item, Manifest,
+    Received, Rejected, Unverified, UpTo,
 };
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::input::AgentEvent;
@@ -66,6 +66,8 @@ pub struct Fake {
     script: Mutex<VecDeque<Act>>,
     tries: Mutex<Vec<Try>>,
     asides: Mutex<Vec<Aside>>,
+    /// What was told of files that are not taken. None: it tells nothing, so the call's answer does.
+    refusals: Mutex<Option<Vec<String>>>,
 }
 
 pub fn manifest(id: &'static str) -> Manifest {
@@ -103,8 +105,17 @@ impl Fake {
     }
 
     pub fn with(manifest: Manifest, describe: app::AgentSystem) -> Arc<Self> {
-        let (script, tries, asides) = Default::default();
-        Arc::new(Self { manifest, describe, script, tries, asides })
+        let (script, tries, asides, refusals) = Default::default();
+        Arc::new(Self { manifest, describe, script, tries, asides, refusals })
+    }
+
+    /// From now on it tells its agents of files that are not taken.
+    pub fn tells_of_refusals(&self) {
+        *self.refusals.lock().unwrap() = Some(Vec::new());
+    }
+
+    pub fn refusals(&self) -> Vec<String> {
+        self.refusals.lock().unwrap().clone().unwrap_or_default()
     }
 
     pub fn script(&self, acts: impl IntoIterator<Item = Act>) {
@@ -274,6 +285,21 @@ impl AgentSystem for Fake {
     async fn aside(&self, _: &Brief, session: Option<Value>, aside: &Aside) {
         assert!(session.is_some(), "an aside without a session");
         self.asides.lock().unwrap().push(aside.clone());
+    }
+
+    async fn refused(
+        &self,
+        _: &Brief,
+        session: Option<Value>,
+        files: &[Incoming],
+        why: &FileRefused,
+    ) -> bool {
+        let mut refusals = self.refusals.lock().unwrap();
+        let Some(refusals) = refusals.as_mut() else { return false };
+        assert!(session.is_some(), "a refusal without a session");
+        let names: Vec<&str> = files.iter().filter_map(|file| file.name.as_deref()).collect();
+        refusals.push(format!("{}: {}", names.join(" "), why.code()));
+        true
     }
 
     async fn probe(&self) -> Result<(), String> {

@@ -229,6 +229,20 @@ fn an_agents_file_is_fetched_before_its_line() {
         }
         let seen = node.seen(&anna).await;
         assert!(!seen.iter().any(|line| line == "agent: no"), "nothing of a refused line is said");
+
+        // A vendor whose agents see no answers: they are told in the chat, and the words go on.
+        desk.tells_of_refusals();
+        for words in ["words", ""] {
+            let mut body = event(&conversation, 1, None, &said(words));
+            body["files"] = json!([{ "url": url, "name": "tool.exe" }]);
+            assert_eq!(node.webhook("fake", body).await.status, 200);
+        }
+        assert_eq!(desk.refusals(), ["tool.exe: file_format", "tool.exe: file_format"]);
+        let agent_lines = async || {
+            let log = node.log(&anna).await;
+            log.into_iter().filter(|entry| matches!(entry.by, Speaker::Agent { .. })).count()
+        };
+        assert_eq!(agent_lines().await, 2, "the form, and the words");
     });
 }
 

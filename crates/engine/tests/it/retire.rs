@@ -429,6 +429,9 @@ async fn unreadable(node: &Node, conversation: &str) {
         entries: Vec::new(),
         participants: vec![row],
         files: Vec::new(),
+        facts: None,
+        tasks: Vec::new(),
+        tags: Vec::new(),
         remote_ids: Vec::new(),
     };
     node.store.commit(unit).await.unwrap();

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interline_connector::channel::{ChannelApp, HeardAs, Host, Line, Place, Said, What};
-use interline_connector::{AgentSystem, Answer, Guard, Http, Unverified};
-use interline_core::app::Texts;
+use interline_connector::{AgentSystem, Answer, Bot, Guard, Http, Unverified};
 use interline_core::conversation::entry::{Note, Text};
 use interline_core::conversation::state::Customer;
+use interline_core::flow::{Flows, MAIN};
 use interline_core::transfer::deadline::Deadlines;
 use interline_core::{App, AppId, Body, Entry, Speaker, State};
 use interline_engine::config::{FileRules, Transcript};
 use interline_engine::files::Storage;
-use interline_engine::{Apps, Clock, Engine, Hints, InProcess, Runtime, Settings};
+use interline_engine::{Apps, Clock, Engine, Hints, InProcess, NoScripts, Runtime, Scripts, Settings};
 use interline_files::blobs::Blobs;
 use interline_files::parts::Parts;
 use interline_store::{KeyRing, Loaded, ParticipantRow, Store};
@@ -80,6 +80,9 @@ pub struct World {
     dir: Option<PathBuf>,
     pub app: App,
     agents: BTreeMap<interline_core::IntegrationName, Arc<dyn AgentSystem>>,
+    bots: BTreeMap<interline_core::IntegrationName, Arc<dyn Bot>>,
+    /// Who runs the scripts of flows.
+    pub scripts: Arc<dyn Scripts>,
     pub clock: Clock,
     hints: Option<Arc<dyn Hints>>,
     node: String,
@@ -136,12 +139,8 @@ impl World {
         });
         let app = App {
             id: id.as_str().into(),
-            agents: BTreeMap::new(),
-            default_agent: None,
-            channel_agents: BTreeMap::new(),
-            flow: serde_json::from_value(flow).unwrap(),
-            deadlines: Deadlines::default(),
-            texts: Texts::default(),
+            flows: Flows::of(serde_json::from_value(flow).unwrap()),
+            ..App::default()
         };
         let (clock, node) = (Clock::system(), format!("node-{id}"));
         let (keys, transcript) = (first_key(), Transcript::default());
@@ -152,6 +151,8 @@ impl World {
             dir,
             app,
             agents: BTreeMap::new(),
+            bots: BTreeMap::new(),
+            scripts: Arc::new(NoScripts),
             clock,
             hints: None,
             node,
@@ -171,15 +172,28 @@ impl World {
         if self.app.default_agent.is_none() {
             self.app.default_agent = Some(name.into());
         } else {
-            let mut flow = serde_json::to_value(&self.app.flow).unwrap();
+            let mut flow = serde_json::to_value(self.app.flows.get(&MAIN.into()).unwrap()).unwrap();
             let transfer = &mut flow["nodes"]["human"]["agent_transfer"];
             if !transfer["fallback"].is_array() {
                 transfer["fallback"] = json!([]);
             }
             transfer["fallback"].as_array_mut().unwrap().push(json!({"integration": name}));
-            self.app.flow = serde_json::from_value(flow).unwrap();
+            self = self.flow(flow);
         }
         self.agents.insert(name.into(), agent);
+        self
+    }
+
+    /// With this as `main`.
+    pub fn flow(mut self, flow: Value) -> Self {
+        self.app.flows = Flows::of(serde_json::from_value(flow).unwrap());
+        self
+    }
+
+    /// With this bot.
+    pub fn bot(mut self, name: &str, bot: Arc<dyn Bot>) -> Self {
+        self.app.bots.insert(name.into());
+        self.bots.insert(name.into(), bot);
         self
     }
 
@@ -266,6 +280,7 @@ impl World {
                 scanner: None,
                 http: Http::new(self.guard).unwrap(),
             },
+            scripts: self.scripts,
         }
     }
 
@@ -279,6 +294,8 @@ impl World {
         Runtime {
             app: Arc::new(App { id: id.clone(), ..self.app.clone() }),
             agents: self.agents.clone(),
+            bots: self.bots.clone(),
+            http: Some(Http::new(self.guard.clone()).unwrap()),
             channel_app: Arc::new(channel_app),
             retention_ms: None,
             transcript: self.transcript.clone(),

@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
+use interline_voice::sip::digest::Account;
 use url::Url;
 
 use crate::outcome::Outcome;
@@ -30,6 +31,10 @@ const FAILED: u8 = 1;
 pub struct Flags {
     #[command(flatten)]
     settings: settings::Flags,
+    /// Places a test call to this SIP URI (`sip:agent@192.0.2.1`), and says what was seen. `SIP_USERNAME` and `SIP_PASSWORD`
+    /// answer a challenge.
+    #[arg(value_name = "SIP_URI")]
+    sip: Option<String>,
     /// Asks this running server to test each integration, instead of looking here.
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
@@ -92,6 +97,16 @@ impl Report {
 /// When the settings cannot be read, or there is no server where `--server` says.
 pub async fn run(flags: Flags) -> Result<Outcome> {
     let mut report = Report::default();
+    if let Some(target) = &flags.sip {
+        let secret = |name: &str| std::env::var(name).ok();
+        let account = secret("SIP_USERNAME").zip(secret("SIP_PASSWORD"));
+        let account = account.map(|(username, password)| Account { username, password: password.into() });
+        match interline_voice::trial::call(target, account).await {
+            Ok(seen) => report.ok(seen),
+            Err(seen) => report.failed(seen),
+        }
+        return Ok(report.end(String::new(), String::new()));
+    }
     if let Some(server) = &flags.server {
         let server = crate::remote::Remote::new(server, &flags.key)?;
         remote::check(&server, &mut report).await?;

@@ -7,6 +7,9 @@
 //!   the next ports      the other vendors' stand-ins, each with the paths of its real host
 //! ```
 
+mod examples;
+mod voice;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +84,8 @@ pub async fn run(flags: Flags) -> Result<()> {
         "BOTKIT_URL" => Some(base.clone()),
         _ => None,
     })?;
+    let mut document = file.document;
+    examples::add(&mut document, &base)?;
     let credential = Credential {
         client_id: CLIENT_ID.to_owned(),
         client_secret: secret.clone().into(),
@@ -88,7 +93,9 @@ pub async fn run(flags: Flags) -> Result<()> {
     };
     let tenant = Tenant { app: bot_id.as_str().into(), credential: credential.clone() };
     let desks = desks::open(&node, &tenant, flags.port).await?;
-    node.apply(with_agents(file.document, &desks)?).await?;
+    node.apply(with_agents(document, &desks)?).await?;
+    let phones = voice::Phones::new(&flags.data)?;
+    node.apply(phones.app()?.document).await?;
     let botkit = botkit(&bot_id, &secret);
     let more = |routes: Router| {
         let pages = pages(Login { credential, bot_id: bot_id.clone() });
@@ -97,11 +104,13 @@ pub async fn run(flags: Flags) -> Result<()> {
             .merge(desks.routes(tenant.app.clone()))
             .merge(botkit.router())
             .merge(interline_channels::web::demo_page())
+            .merge(examples::router())
     };
     let told = desks.clone();
     node.run(more, |engine| {
         told.enter_webhooks(engine, &tenant.app);
         announce(&base, &bot_id, &secret, &key, &told);
+        announce_calls(phones);
     })
     .await
 }
@@ -129,6 +138,24 @@ fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
     Document::from_json(app).map_err(|invalid| anyhow::anyhow!("{invalid}"))
 }
 
+/// Somebody calls by itself, once; a person with a softphone may call as well.
+#[allow(clippy::print_stdout, reason = "the demo tells a person what to call")]
+fn announce_calls(phones: voice::Phones) {
+    println!(
+        "Call {} with any softphone (1: a human, 2: opening hours). A caller and an agent of ours",
+        phones.uri()
+    );
+    println!(
+        "do so now; in half a minute there is something to listen to in {}\n",
+        phones.folder().display()
+    );
+    tokio::spawn(async move {
+        if let Err(error) = phones.try_out().await {
+            tracing::warn!(%error, "the demo's call did not come about");
+        }
+    });
+}
+
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
 fn announce(base: &str, bot_id: &str, secret: &str, key: &str, desks: &desks::Desks) {
     println!("Interline is running. Open these, ask for a human, and play the agent:\n");
@@ -141,6 +168,7 @@ fn announce(base: &str, bot_id: &str, secret: &str, key: &str, desks: &desks::De
         println!("  {:<22} {}", desk.title, desk.page);
     }
     println!();
+    println!("In the chat, these words lead into example flows: {}\n", examples::words());
     println!("The key of the API and of the status page (admin): {key}\n");
     let facts = json!({
         "base": base,

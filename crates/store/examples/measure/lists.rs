@@ -89,6 +89,9 @@ impl Plan {
             participants: self.participants(n),
             remote_ids: vec![],
             files: Vec::new(),
+            facts: None,
+            tasks: Vec::new(),
+            tags: Vec::new(),
             conversation: id.into(),
         }
     }

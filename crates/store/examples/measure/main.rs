@@ -75,6 +75,9 @@ fn unit(conversation: &Conversation, version: i64, kind: Kind) -> Unit {
             participants,
             remote_ids: vec![],
             files: Vec::new(),
+            facts: None,
+            tasks: Vec::new(),
+            tags: Vec::new(),
         };
     }
     let text = "The customer says something of ordinary length, about a hundred characters or so, once.";
@@ -106,6 +109,9 @@ fn unit(conversation: &Conversation, version: i64, kind: Kind) -> Unit {
         participants: vec![participant(seq)],
         remote_ids: vec![],
         files: Vec::new(),
+        facts: None,
+        tasks: Vec::new(),
+        tags: Vec::new(),
         conversation: id,
     }
 }

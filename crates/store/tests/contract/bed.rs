@@ -130,6 +130,9 @@ pub fn unit(app: &str, conversation: &str) -> Unit {
         participants: vec![],
         remote_ids: vec![],
         files: Vec::new(),
+        facts: None,
+        tasks: Vec::new(),
+        tags: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Entries, marks, once, customers, apps, nodes, and the walls between apps.
 
-use interline_store::{Error, Once, PutApp, Unit};
+use interline_store::{Error, Once, Published, PutApp, Unit};
 
 use crate::bed::*;
 use crate::contract;
@@ -119,17 +119,17 @@ contract! {
 
     an_app_is_put_over_the_expected_version_only(bed) {
         let store = bed.open().await;
-        assert_eq!(store.put_app_if(APP, Some(1), "one").await.unwrap(), PutApp::Conflict(None));
+        assert_eq!(store.put_app_if(APP, Some(1), "one", &Published::default()).await.unwrap(), PutApp::Conflict(None));
         assert_eq!(bed.count("app").await + bed.count("app_version").await, 0);
-        assert_eq!(store.put_app_if(APP, None, "one").await.unwrap(), PutApp::Done(1));
-        assert_eq!(store.put_app_if(APP, None, "two").await.unwrap(), PutApp::Conflict(Some(1)));
-        assert_eq!(store.put_app_if(APP, Some(2), "two").await.unwrap(), PutApp::Conflict(Some(1)));
+        assert_eq!(store.put_app_if(APP, None, "one", &Published::default()).await.unwrap(), PutApp::Done(1));
+        assert_eq!(store.put_app_if(APP, None, "two", &Published::default()).await.unwrap(), PutApp::Conflict(Some(1)));
+        assert_eq!(store.put_app_if(APP, Some(2), "two", &Published::default()).await.unwrap(), PutApp::Conflict(Some(1)));
         assert_eq!(bed.count("app_version").await, 1);
-        assert_eq!(store.put_app_if(APP, Some(1), "two").await.unwrap(), PutApp::Done(2));
-        assert_eq!(store.put_app_if(APP, Some(2), "two").await.unwrap(), PutApp::Done(2));
-        assert_eq!(store.put_app_if(APP, Some(2), "one").await.unwrap(), PutApp::Done(1));
+        assert_eq!(store.put_app_if(APP, Some(1), "two", &Published::default()).await.unwrap(), PutApp::Done(2));
+        assert_eq!(store.put_app_if(APP, Some(2), "two", &Published::default()).await.unwrap(), PutApp::Done(2));
+        assert_eq!(store.put_app_if(APP, Some(2), "one", &Published::default()).await.unwrap(), PutApp::Done(1));
         assert_eq!(store.put_app("st-b", "one").await.unwrap(), 1);
-        assert_eq!(store.put_app_if("st-b", Some(1), "two").await.unwrap(), PutApp::Done(2));
+        assert_eq!(store.put_app_if("st-b", Some(1), "two", &Published::default()).await.unwrap(), PutApp::Done(2));
         assert_eq!(store.get_app(APP, 2).await.unwrap().as_deref(), Some("two"));
 
         // Of many who saw the same version one wins; on PostgreSQL they are on two nodes.
@@ -138,7 +138,7 @@ contract! {
             let mut running = tokio::task::JoinSet::new();
             for n in 0..20 {
                 let store = if n % 2 == 0 { store.clone() } else { other.clone() };
-                running.spawn(async move { store.put_app_if(app, expected, &format!("by {n}")).await.unwrap() });
+                running.spawn(async move { store.put_app_if(app, expected, &format!("by {n}"), &Published::default()).await.unwrap() });
             }
             let (mut won, mut lost) = (Vec::new(), Vec::new());
             while let Some(answer) = running.join_next().await {

@@ -136,6 +136,9 @@ impl Writer {
                 participants,
                 remote_ids: Vec::new(),
                 files: Vec::new(),
+                facts: None,
+                tasks: Vec::new(),
+                tags: Vec::new(),
             };
             self.store.commit(unit).await?;
         }
@@ -179,6 +182,9 @@ impl Writer {
             participants: if self.way == Way::ToAgent { vec![participant()] } else { Vec::new() },
             remote_ids: Vec::new(),
             files: Vec::new(),
+            facts: None,
+            tasks: Vec::new(),
+            tags: Vec::new(),
         }
     }
 

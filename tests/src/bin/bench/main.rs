@@ -12,6 +12,7 @@
 //! | `start.rs` | start to ready, and lists, with 100,000 conversations |
 //! | `files.rs` | files of 25 MB beside a bare handler, and a hundred at once |
 //! | `agents.rs` | each agent system against its stand-in, and 5,000 sessions at once |
+//! | `flows.rs` | nodes, steps and scripts, without a server |
 //! | `table.rs` | the figures beside the aims |
 //!
 //! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
@@ -23,6 +24,7 @@ mod agents;
 mod baseline;
 mod crowd;
 mod files;
+mod flows;
 mod idle;
 mod machine;
 mod phase;
@@ -113,10 +115,14 @@ async fn main() -> Result<()> {
     println!("{}\n", machine::describe(scratch.path()));
     let fsync = machine::fsync(scratch.path())?;
     println!("{fsync}\n");
-    // `bench start`, `bench files`, `bench agents`: that part alone.
+    // `bench start`, `bench files`, `bench agents`, `bench flows`: that part alone.
     match arguments.first().map(String::as_str) {
         Some("start") => {
             println!("{}\n", start::measure().await?);
+            return Ok(());
+        }
+        Some("flows") => {
+            println!("{}\n", flows::measure().await?);
             return Ok(());
         }
         Some("files") => {
@@ -148,6 +154,7 @@ async fn main() -> Result<()> {
     println!("{}\n", start::measure().await?);
     println!("{}\n", files::measure().await?);
     println!("{}\n", agents::measure().await?);
+    println!("{}\n", flows::measure().await?);
     println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
     Ok(())
 }

@@ -199,6 +199,9 @@ impl Template {
             participants: self.loaded.participants.iter().filter(|row| row.no == 0).cloned().collect(),
             remote_ids: Vec::new(),
             files: Vec::new(),
+            facts: None,
+            tasks: Vec::new(),
+            tags: Vec::new(),
         })
     }
 }

@@ -302,6 +302,7 @@ fn item(seq: u64, by: Speaker, to: Role, body: Body) -> Item {
                 channel: "web".into(),
                 address: "ann+tickets@example.com".into(),
                 profile: Default::default(),
+                connection: Default::default(),
             },
             owner: Owner::Bot,
         },

@@ -375,7 +375,10 @@ impl StandIn for AgentChat {
                 scenario: "receipts",
                 reason: "Agent Chat is told that a line was delivered, never that it was read, and tells neither of what the customer said.",
             },
-            Deviation { scenario: "stream_killed", reason: "There is no stream: the instance calls us." },
+            Deviation {
+                scenario: "stream_killed",
+                reason: "There is no stream to take up again: the instance calls us, once for each thing.",
+            },
         ]
     }
 }

@@ -161,6 +161,45 @@ async fn whatever_answers_nothing_panics() {
     }
 }
 
+/// An instance whose answer never comes to its end: a byte for each second. Tells of each request.
+async fn dripping() -> (Served, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let (asked, was_asked) = tokio::sync::mpsc::unbounded_channel();
+    let answer = move || {
+        let _ = asked.send(());
+        let bytes = futures_util::stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+        });
+        std::future::ready(axum::body::Body::from_stream(bytes).into_response())
+    };
+    (Served::start(Router::new().fallback(answer)).await.expect("a port"), was_asked)
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_not_waited_for() {
+    let (served, mut was_asked) = dripping().await;
+    let url = &served.url;
+    let login = json!({ "type": "basic", "user_name": "u", "password": "p" });
+    let settings = json!({ "instance_url": url, "login": login });
+    let public = "https://chat.example.com/".parse().expect("a URL");
+    let utah = build(&ServiceNow, settings.clone(), &public, &[url]).expect("settings");
+    let tokyo = changed(settings, &json!({ "queue_id": "q" }));
+    let tokyo = build(&ServiceNowTokyo, tokyo, &public, &[url]).expect("settings");
+    let mut session = Session::start(tokyo, Arc::new(Platform::default()), None);
+    session.give(open());
+    let said = tokio::spawn(async move { utah.deliver(&line(5, "hello"), None).await });
+    for _ in 0..2 {
+        was_asked.recv().await.expect("a request");
+    }
+    for _ in 0..16 {
+        pass(Duration::from_secs(1)).await;
+    }
+    let said = said.await.expect("a task");
+    assert!(matches!(said, Err(Failure::Uncertain(_))), "{said:?}");
+    let opened = session.result().await;
+    assert!(matches!(opened, Err(Failure::Uncertain(_))), "{opened:?}");
+}
+
 #[tokio::test]
 async fn an_address_that_the_operator_did_not_name_is_not_called() {
     let settings = json!({

@@ -2,7 +2,7 @@
 
 use interline_connector::files::{FileStream, Interrupted, Source, Stored};
 use interline_connector::simulator::{Chat, Fault, ShownFile};
-use interline_connector::{Carried, formats};
+use interline_connector::{Carried, FileRefused, formats};
 use interline_core::{AppId, File};
 
 use super::*;
@@ -168,6 +168,36 @@ async fn an_agents_files_come_with_what_is_needed_to_fetch_them() {
         let first = futures_util::StreamExt::next(&mut stream).await.expect("bytes").expect("bytes");
         assert_eq!(first, BYTES);
     }
+}
+
+#[tokio::test]
+async fn an_agent_learns_in_the_chat_of_a_file_that_the_app_refuses() {
+    let world = Chatting::new(json!({})).await;
+    let (session, chat) = world.talking().await;
+    let file = world.desk().shelve("tool.zip", Bytes::from_static(BYTES)).expect("room");
+    let files = vec![world.desk().on_shelf(&file).expect("there")];
+    world.act(&chat, Act::Say { text: String::new(), files }).await;
+    let incoming = world
+        .platform
+        .until(|all| {
+            all.iter().find_map(|was| match was {
+                Was::Event(_, _, files) => files.first().cloned(),
+                Was::Typing(_) => None,
+            })
+        })
+        .await;
+    let brief = open().conversation;
+    let format = FileRefused::Format { accepted: vec!["pdf".into()] };
+    let infected = FileRefused::Infected { found: "Eicar".into() };
+    for why in [&format, &infected] {
+        let told = world.agent.refused(&brief, Some(session.clone()), std::slice::from_ref(&incoming), why);
+        assert!(told.await);
+    }
+    let words = |why: &FileRefused| format!("tool.zip was not sent to the customer. {why}");
+    world.shows(&chat, &[&words(&format), &words(&infected)]).await;
+    assert_eq!(world.sim.complaints(), Vec::<String>::new());
+    // Nobody knows the chat: the call's answer is all there is.
+    assert!(!world.agent.refused(&brief, None, &[incoming], &format).await);
 }
 
 #[tokio::test]

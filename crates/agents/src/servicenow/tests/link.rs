@@ -32,7 +32,15 @@ impl Session {
     }
 
     pub async fn tell(&mut self, item: Item) -> Result<Done, Failure> {
+        self.give(item);
+        self.result().await
+    }
+
+    pub fn give(&self, item: Item) {
         self.next.send(Some(Next::Item(Box::new(item)))).expect("it runs");
+    }
+
+    pub async fn result(&mut self) -> Result<Done, Failure> {
         tokio::time::timeout(SOON, self.results.recv()).await.expect("in time").expect("it runs")
     }
 

@@ -267,21 +267,15 @@ impl Chatting {
                 self.sent(Self::PATH).into_iter().filter(|it| it["action"] == action).collect();
             (all.len() >= count).then_some(all)
         };
-        self.until_logged(of).await
+        self.desk().until(SOON, of).await.expect("the requests")
     }
+}
 
-    /// The log is written when a call was answered, which the desk does not tell of.
-    async fn until_logged<T>(&self, mut look: impl FnMut(&Desk) -> Option<T>) -> T {
-        let found = tokio::time::timeout(SOON, async {
-            loop {
-                if let Some(found) = look(self.desk()) {
-                    return found;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        found.await.expect("it did not happen")
-    }
+/// Lets so much time pass at once.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 fn changed(mut settings: Value, changes: &Value) -> Value {

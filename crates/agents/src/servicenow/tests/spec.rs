@@ -14,11 +14,7 @@ use crate::servicenow::simulator::Connect;
 fn spec(file: &str) -> Option<Value> {
     let path =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/specs/servicenow").join(file);
-    // The workspace may be a work tree, one folder deeper.
-    let deeper = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../../shared/specs/servicenow")
-        .join(file);
-    let text = std::fs::read_to_string(&path).or_else(|_| std::fs::read_to_string(deeper));
+    let text = std::fs::read_to_string(&path);
     let Ok(text) = text else {
         eprintln!("skipped: {} is not there", path.display());
         return None;

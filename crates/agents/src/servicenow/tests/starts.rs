@@ -1,7 +1,7 @@
 //! Agent Chat: how an agent is asked for, and what is noticed when none comes.
 
-use interline_connector::Failure;
 use interline_connector::simulator::{Fault, OUTSIDE_HOURS};
+use interline_connector::{Failure, FileRefused};
 use interline_core::transfer::{Failure as Typed, Reason};
 
 use super::*;
@@ -41,13 +41,15 @@ async fn two_steps_are_two_where_no_topic_is_offered_that_fits() {
 
 #[tokio::test]
 async fn the_second_step_is_left_out_when_the_first_was_enough() {
-    let world = Chatting::new(json!({ "start": "two_step", "second_step_ms": 300 })).await;
+    let world = Chatting::new(json!({ "start": "two_step", "second_step_ms": 15_000 })).await;
     world.sim.set(|admin| admin.agent_needs_conversation = false);
     let (session, chat) = world.talking().await;
-    // Its time comes, and it goes by.
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    world.tell(&line(5, "hello"), Some(session)).await;
-    world.shows(&chat, &["hello"]).await;
+    pass(Duration::from_secs(15)).await;
+    // What is said behind it, by whoever says what no entry says: so its time came, and went by.
+    let file = "https://files.example.com/a.zip".parse().expect("a URL");
+    let file = Incoming { name: Some("a.zip".into()), url: file, headers: HeaderMap::new() };
+    assert!(world.agent.refused(&open().conversation, Some(session), &[file], &FileRefused::Off).await);
+    world.shows(&chat, &["a.zip was not sent to the customer. Files cannot be sent here."]).await;
     assert_eq!(world.actions("AGENT", 1).await.len(), 1);
 }
 
@@ -74,6 +76,32 @@ async fn two_hundred_without_a_call_is_no_acceptance() {
     world.sim.set(|admin| admin.message_auth = MessageAuth::Hash("another".into()));
     world.tell(&line(5, "hello"), done.session).await;
     assert!(world.desk().chats().is_empty() && world.platform.events().is_empty());
+}
+
+#[tokio::test]
+async fn a_line_that_is_thrown_away_in_mid_chat_shows_by_what_the_agent_says_later() {
+    let world = Chatting::new(json!({})).await;
+    let (session, chat) = world.talking().await;
+    let noticed = async || world.agent.probe().await.is_err_and(|told| told.contains("no sign of it"));
+    world.tell(&line(5, "hello"), Some(session.clone())).await;
+    pass(Duration::from_secs(31)).await;
+    world.act(&chat, Act::say("hello")).await;
+    assert!(!noticed().await);
+    // Somebody changes the token there: 200, and nothing.
+    let before = world.sim.admin().message_auth;
+    world.sim.set(|admin| admin.message_auth = MessageAuth::Hash("another".into()));
+    world.tell(&line(6, "are you there?"), Some(session.clone())).await;
+    world.act(&chat, Act::say("I may have said it before that came")).await;
+    assert!(!noticed().await);
+    pass(Duration::from_secs(31)).await;
+    world.act(&chat, Act::say("are you there?")).await;
+    assert!(noticed().await);
+    // What is looked at again is noticed too.
+    world.sim.set(|admin| admin.message_auth = before);
+    world.tell(&line(7, "I am"), Some(session)).await;
+    world.act(&chat, Act::say("good")).await;
+    assert!(!noticed().await);
+    world.shows(&chat, &["hello", "I am"]).await;
 }
 
 #[tokio::test]

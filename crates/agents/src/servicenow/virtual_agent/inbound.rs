@@ -15,6 +15,9 @@
 //!
 //! All that follows from our own end is passed over.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use ::http::HeaderMap;
 use interline_connector::formats;
 use interline_connector::webhook::{Heard, Received, Rejected, Unverified};
@@ -29,12 +32,16 @@ use super::super::address::{prove, refuse};
 use super::controls::{Shown, shown};
 use super::handle::{Handle, Session};
 use super::memory::Known;
+use super::outbound::line_of;
 use super::steps::Step;
 use super::wire::{Control, Told};
-use super::{ENDS, Integration};
+use super::{ENDS, Integration, THROWN_AWAY};
 
 /// A name that the instance tells takes at most so many bytes.
 const LONGEST_NAME: usize = 200;
+
+/// A line that was answered may not have been looked at for so long, and what an agent says may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(30);
 
 /// What one call comes to.
 struct Reading<'a> {
@@ -74,6 +81,7 @@ impl Integration {
             return Vec::new();
         }
         let known = self.memory.get(&handle);
+        self.look_for_loss(&known, told);
         let live = told.agent_chat == Some(true);
         let mut reading = Reading {
             of: self,
@@ -95,6 +103,24 @@ impl Integration {
         }
         reading.flags(told);
         reading.close(told)
+    }
+
+    /// What an agent says comes with the id of the newest request that the instance looked at. One that is older than a
+    /// line which was answered with 200 long ago: that line was thrown away.
+    fn look_for_loss(&self, known: &Known, told: &Told) {
+        let of_agent = told.body.iter().any(Control::is_of_agent);
+        let looked_at = told.request_id.as_deref().filter(|_| of_agent).and_then(line_of);
+        let (Some(looked_at), Some((newest, at))) = (looked_at, known.newest) else { return };
+        if looked_at < newest && at.elapsed() < ON_ITS_WAY {
+            return;
+        }
+        let mut thrown_away = self.thrown_away.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_at >= newest {
+            // One of later arrived: that is over.
+            *thrown_away = thrown_away.filter(|lost_at| *lost_at >= at);
+        } else if thrown_away.replace(at).is_none() {
+            tracing::warn!(app = %self.env.app, integration = %self.env.name, "{THROWN_AWAY}");
+        }
     }
 
     /// Whose it is: by what comes back with everything; by the session; by the user. None: somebody else's.

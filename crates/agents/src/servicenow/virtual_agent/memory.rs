@@ -29,6 +29,8 @@ pub(super) struct Known {
     pub agent: Option<String>,
     /// An offered choice was taken.
     pub chosen: bool,
+    /// The newest line that was answered with 200, and when.
+    pub newest: Option<(Seq, Instant)>,
     /// So many parts of this entry have arrived.
     pub parts: Option<(Seq, usize)>,
 }

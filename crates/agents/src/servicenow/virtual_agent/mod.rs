@@ -18,8 +18,8 @@ mod settings;
 mod steps;
 mod wire;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use interline_connector::agent::{Brief, Connector, Env};
@@ -27,14 +27,17 @@ use interline_connector::formats;
 use interline_connector::http::{Reply, Request};
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles};
 use interline_connector::webhook::Unverified;
-use interline_connector::{AgentSystem, Aside, Done, Failure, Item, Received, Rejected, RunEnd};
+use interline_connector::{
+    AgentSystem, Aside, Done, Failure, FileRefused, Incoming, Item, Received, Rejected, RunEnd,
+};
 use interline_core::app;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::account::{Account, told};
 use memory::Memory;
 use settings::Matchers;
-use steps::Steps;
+use steps::{Step, Steps};
 
 pub use settings::Settings;
 
@@ -59,6 +62,10 @@ static MANIFEST: Manifest = Manifest {
 
 /// The end of the request id of our own end. What comes back with it is about nothing any more.
 const ENDS: &str = "/end";
+
+/// What an operator should know of an instance that does not look at what it answered.
+const THROWN_AWAY: &str = "the instance answered 200 to a line of a chat and shows no sign of it: compare message_token or \
+     message_hash_secret with the provider channel identity, and look into the instance's log";
 
 /// The connector.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +92,7 @@ impl Connector for ServiceNow {
             memory,
             steps,
             asides: AtomicU64::new(0),
+            thrown_away: Mutex::default(),
         }))
     }
 
@@ -105,8 +113,16 @@ struct Integration {
     env: Env,
     memory: Memory,
     steps: Steps,
-    /// So many things were told beside the log: their request ids must differ too.
+    /// So many things were told that no entry says: their request ids must differ too.
     asides: AtomicU64,
+    /// When a line was answered that was thrown away, as long as none of later is seen to have arrived.
+    thrown_away: Mutex<Option<Instant>>,
+}
+
+impl Integration {
+    fn throws_away(&self) -> bool {
+        self.thrown_away.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
 }
 
 #[async_trait]
@@ -139,6 +155,23 @@ impl AgentSystem for Integration {
         }
     }
 
+    /// The answer to a call is seen by nobody there, so the agent is told where they look: in the chat.
+    async fn refused(
+        &self,
+        _: &Brief,
+        session: Option<Value>,
+        files: &[Incoming],
+        why: &FileRefused,
+    ) -> bool {
+        let Some(session) = handle::Session::read(session.as_ref()) else { return false };
+        for file in files {
+            let name = file.name.as_deref().unwrap_or("A file");
+            let words = format!("{name} was not sent to the customer. {why}");
+            self.steps.now(Step::Tell(session.clone(), words));
+        }
+        true
+    }
+
     /// Nobody is listened to: this is where what no entry says is said.
     async fn listen(&self) -> RunEnd {
         self.take_steps().await;
@@ -154,6 +187,7 @@ impl AgentSystem for Integration {
             return Err("no answer".into());
         };
         match status.as_u16() {
+            200..=299 | 400 if self.throws_away() => Err(THROWN_AWAY.into()),
             200..=299 | 400 => ending,
             401 | 403 => Err(ending.err().unwrap_or_else(|| {
                 format!("login: the user may not call the Virtual Agent API (HTTP {})", status.as_u16())

@@ -18,10 +18,12 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use interline_connector::channel::Mark;
 use interline_connector::http::{Part, Payload, Reply, Request as Call};
 use interline_connector::{Aside, Carried, Cause, Done, Failure, Item};
+use interline_core::Seq;
 use interline_core::conversation::entry::{Body, Entry, Speaker, Text};
 use interline_core::transfer::{Outcome, Reason};
 use serde_json::Value;
 use sha1::Sha1;
+use tokio::time::Instant;
 
 use super::super::account::{bug, for_open, judge};
 use super::super::introduction::introduction;
@@ -105,6 +107,12 @@ impl Integration {
         Request { message: Some(Message::Said(message)), ..self.request(session, id, now_ms()) }
     }
 
+    /// Words of our own, for the agent alone.
+    pub(super) fn tells(&self, session: &Session, text: String) -> Request {
+        let (id, now) = self.beside(session);
+        Request { message: Some(words(text, &id)), ..self.request(session, id, now) }
+    }
+
     fn context_variables(&self, item: &Item) -> BTreeMap<String, String> {
         let mut variables: BTreeMap<String, String> = item.context.data.clone();
         variables.remove(super::super::introduction::METADATA);
@@ -154,6 +162,9 @@ impl Integration {
             part += 1;
             self.arrived(&handle, item, session, part, true);
         }
+        self.memory.note(&handle, |known| {
+            known.newest = (part > 0).then(|| (item.entry.seq, Instant::now())).or(known.newest);
+        });
         Ok(done)
     }
 
@@ -298,15 +309,17 @@ impl Integration {
             }
             Aside::Receipt { mark: Mark::Delivered | Mark::Read, .. } => return,
         };
-        let (now, no) = (now_ms(), self.asides.fetch_add(1, Ordering::Relaxed));
-        let request = Request {
-            action: Some(action),
-            message,
-            ..self.request(session, format!("{}/beside/{now}.{no}", session.handle), now)
-        };
+        let (id, now) = self.beside(session);
+        let request = Request { action: Some(action), message, ..self.request(session, id, now) };
         if let Err(failure) = self.post(session, &request).await {
             tracing::debug!(code = failure.cause().code, "ServiceNow was not told of typing or a receipt");
         }
+    }
+
+    /// An id for what no entry says, and the time.
+    fn beside(&self, session: &Session) -> (String, i64) {
+        let (now, no) = (now_ms(), self.asides.fetch_add(1, Ordering::Relaxed));
+        (format!("{}/beside/{now}.{no}", session.handle), now)
     }
 
     // ── the wire ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -395,6 +408,12 @@ fn words(text: String, id: &str) -> Message {
 
 fn part_id(item: &Item, part: usize) -> String {
     if part == 0 { item.key() } else { format!("{}/{part}", item.key()) }
+}
+
+/// The line of ours that an id names that comes back. None: it is of none.
+pub(super) fn line_of(request_id: &str) -> Option<Seq> {
+    let (_, line) = request_id.split_once('#')?;
+    line.split('/').next()?.parse().ok().map(Seq)
 }
 
 /// The vendor's words for what is wrong, if they are short and harmless: they may quote what a customer said.

@@ -1,6 +1,6 @@
 //! What must be said to the instance although no entry says it: the second request of `two_step`, a choice that is taken,
-//! the end after the agent's end. The integration's listener says it. What a restart forgets is made up for: a start that
-//! does not get on by its deadline, an end by the instance's own idle job.
+//! an agent's file that the app does not take, the end after the agent's end. The integration's listener says it. What a
+//! restart forgets is made up for: a start that does not get on by its deadline, an end by the instance's own idle job.
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(super) enum Step {
     AskAgain(Handle),
     /// This choice.
     Choose(Session, String),
+    /// These words, for the agent alone.
+    Tell(Session, String),
     /// That we know of the end.
     End(Session),
 }
@@ -91,6 +93,10 @@ impl Integration {
             }
             Step::Choose(session, value) => {
                 let request = self.chooses(&session, value);
+                (session, request)
+            }
+            Step::Tell(session, words) => {
+                let request = self.tells(&session, words);
                 (session, request)
             }
             Step::End(session) => {

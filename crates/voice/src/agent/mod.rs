@@ -1,0 +1,193 @@
+//! Voice, as an agent system: a living call is handed to a human by SIP.
+//!
+//! ```text
+//!   Open ─► the call of this customer ─► INVITE │ REFER │ BYE
+//!                                          │ rings ──► Queued       (Waiting)
+//!                                          │ joined ─► Joined       (Talking)
+//!                                          │ left ───► Ended
+//!                                          │ away ───► HandedOff
+//!                                          └ else ───► Failed(reason, code)
+//!   Close ─► the leg is hung up
+//! ```
+
+mod plan;
+mod settings;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use interline_connector::agent::{Connector, Env};
+use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes};
+use interline_connector::webhook::Unverified;
+use interline_connector::{
+    AgentSystem, Answer, Cause, Done, Failure, Item, Link, Next, Received, Rejected, RunEnd,
+};
+use interline_core::Body;
+use interline_core::app;
+use interline_core::conversation::input::AgentEvent;
+use interline_core::transfer::{Failure as Typed, Reason};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::live::Live;
+use crate::transfer::{Ended, Failed, Progress};
+pub use settings::Settings;
+
+static MANIFEST: Manifest = Manifest {
+    id: "voice",
+    title: "Voice",
+    delivery: Delivery::Pinned,
+    // The Open is settled when it is read: that somebody was reached is told by ringing.
+    signals: Signals { accepts: false, joined: true, queued: true },
+    takes: Takes { typing: false, receipts: false, files: None },
+    dedupe: Dedupe::None,
+    acknowledged: Acknowledged::Answer,
+    drain_ms: 0,
+    opening_ms: None,
+    resumes: false,
+};
+
+/// The connector.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice;
+
+impl Connector for Voice {
+    fn manifest(&self) -> &'static Manifest {
+        &MANIFEST
+    }
+
+    fn settings_schema(&self) -> Value {
+        schemars::schema_for!(Settings).to_value()
+    }
+
+    fn build(&self, settings: Value, env: Env) -> Result<Arc<dyn AgentSystem>, String> {
+        let settings = Settings::read(settings)?;
+        Ok(Arc::new(Integration { settings, env }))
+    }
+}
+
+struct Integration {
+    settings: Settings,
+    env: Env,
+}
+
+#[async_trait]
+impl AgentSystem for Integration {
+    fn manifest(&self) -> &Manifest {
+        &MANIFEST
+    }
+
+    fn describe(&self) -> app::AgentSystem {
+        app::AgentSystem {
+            tells_joined: true,
+            drain_ms: 0,
+            // Our own timers end it before.
+            opening_ms: Some(self.settings.opening_ms()),
+            intercepts: None,
+            retired: false,
+        }
+    }
+
+    async fn deliver(&self, _: &Item, _: Option<Value>) -> Result<Done, Failure> {
+        Err(Failure::Bug(Cause::new(Reason::VendorError, "calls are not delivered to")))
+    }
+
+    fn receive(&self, _: &Unverified) -> Result<Received, Rejected> {
+        Err(Rejected(Answer::error(404, "calls have no webhook")))
+    }
+
+    async fn run(&self, link: &mut dyn Link) -> RunEnd {
+        let item = loop {
+            match link.next().await {
+                Some(Next::Item(item)) => break item,
+                Some(Next::Aside(_)) => {}
+                None => return RunEnd::Over,
+            }
+        };
+        link.done(item.entry.seq, Ok(Done::default())).await;
+        if item.entry.body == Body::Open {
+            self.transfer(&item, link).await;
+        }
+        until_over(link).await
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        self.settings.probe(&self.env).await
+    }
+}
+
+impl Integration {
+    async fn transfer(&self, item: &Item, link: &mut dyn Link) {
+        let brief = &item.conversation;
+        let Some(call) = Live::here().call(&brief.app, &brief.customer.id) else {
+            let failure =
+                Typed { reason: Reason::BadRequest, code: Some("the customer is not on a call here".into()) };
+            link.heard(None, AgentEvent::Failed(failure)).await;
+            return;
+        };
+        let plan = match self.plan(item) {
+            Ok(plan) => plan,
+            Err(failure) => return link.heard(None, AgentEvent::Failed(failure)).await,
+        };
+        // The channel waits for it, so that what a transfer did is told before that the caller is gone.
+        let told_first = call.told_first().await;
+        call.spoken().read_up_to(item.entry.seq.0).await;
+        let (progress, mut steps) = mpsc::channel(8);
+        let stop = CancellationToken::new();
+        let mut transfer = Box::pin(call.transfer(&plan, progress, stop.clone()));
+        let mut over = false;
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(step) = steps.recv() => link.heard(None, event(step)).await,
+                result = &mut transfer => break result,
+                next = link.next(), if !over => match next {
+                    Some(Next::Item(item)) => {
+                        link.done(item.entry.seq, Ok(Done::default())).await;
+                        if matches!(item.entry.body, Body::Close { .. }) {
+                            stop.cancel();
+                        }
+                    }
+                    Some(Next::Aside(_)) => {}
+                    None => {
+                        over = true;
+                        stop.cancel();
+                    }
+                },
+            }
+        };
+        if let Some(event) = outcome(&result) {
+            link.heard(None, event).await;
+        }
+        drop(told_first);
+    }
+}
+
+fn event(step: Progress) -> AgentEvent {
+    match step {
+        Progress::Ringing => AgentEvent::Queued { position: None },
+        Progress::Bridged => AgentEvent::Joined { name: None },
+    }
+}
+
+/// What is told of how it ended. Of a caller who left the channel tells, and what we were told to end is known.
+fn outcome(result: &Result<Ended, Failed>) -> Option<AgentEvent> {
+    match result {
+        Ok(Ended::AgentLeft) => Some(AgentEvent::Ended { tag: None }),
+        Ok(Ended::HandedOff) => Some(AgentEvent::HandedOff),
+        Ok(Ended::CallerLeft | Ended::Stopped) => None,
+        Err(failed) if failed.reason == Reason::CallerLeft => None,
+        Err(failed) => Some(AgentEvent::Failed(failed.typed())),
+    }
+}
+
+/// What is still to be told is of no use to a call that is over.
+async fn until_over(link: &mut dyn Link) -> RunEnd {
+    while let Some(next) = link.next().await {
+        if let Next::Item(item) = next {
+            link.done(item.entry.seq, Ok(Done::default())).await;
+        }
+    }
+    RunEnd::Over
+}

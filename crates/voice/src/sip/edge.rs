@@ -1,0 +1,334 @@
+//! Where SIP comes in and goes out: the listeners, the stack, and who gets what.
+//!
+//! ```text
+//!   INVITE ─► gate ─► stack ─► Invited ─► refuse, or take ─► Leg
+//!   in-dialog request ───────► its dialog ─► its Leg
+//!   OPTIONS ─► 200      anything else ─► 481
+//! ```
+
+#![allow(clippy::result_large_err, reason = "the stack's own error; it is met once in a call at most")]
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rsipstack::dialog::dialog::DialogStateReceiver;
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::prelude::HeadersExt as _;
+use rsipstack::sip::{Auth, Header, Method, Param, Request, Scheme, SipMessage, StatusCode, Transport, Uri};
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transaction::{CallIdFormat, Transaction};
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{
+    SipAddr, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer,
+};
+use rsipstack::{EndpointBuilder, Error};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::inspect::{Inspector, StreamGate};
+use super::ladder::Ladders;
+use super::socket::Gated;
+use crate::gate::{ALLOW, Door, SUPPORTED};
+
+/// Where to listen.
+#[derive(Debug, Clone, Default)]
+pub struct Listen {
+    /// UDP: at most one address of each family.
+    pub udp: Vec<SocketAddr>,
+    /// TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// TLS, with the certificate chain and the key as PEM.
+    pub tls: Option<Tls>,
+    /// How the outside reaches us, if that is not where we listen.
+    pub external: Option<IpAddr>,
+}
+
+/// TLS: what to listen at and to show.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Where.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate chain, PEM.
+    pub certificate: Vec<u8>,
+    /// Its key, PEM.
+    pub key: Vec<u8>,
+    /// The authorities that servers are checked by, PEM. None: the system's.
+    pub authorities: Option<Vec<u8>>,
+}
+
+/// Who gets the calls.
+pub trait Desk: Door {
+    /// Somebody calls. Not to be held up: what takes time is spawned.
+    fn invited(&self, invited: Invited);
+}
+
+/// The SIP side of this process.
+pub struct Edge {
+    /// The messages of each call.
+    pub ladders: Arc<Ladders>,
+    pub(crate) layer: Arc<DialogLayer>,
+    endpoint: EndpointInnerRef,
+    listens: RwLock<Vec<(Transport, SocketAddr)>>,
+    external: Option<IpAddr>,
+    stop: CancellationToken,
+}
+
+impl Edge {
+    /// Listens, and gives calls to `desk`, until `stop`.
+    ///
+    /// # Errors
+    /// An address cannot be bound, or a certificate cannot be read.
+    pub async fn start<D: Desk>(
+        listen: Listen,
+        desk: Arc<D>,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, Error> {
+        let transports = TransportLayer::new(stop.child_token());
+        let mut listens = Vec::new();
+        if !listen.udp.is_empty() {
+            let socket = Gated::bind(&listen.udp, desk.clone()).await?;
+            listens.extend(socket.addresses().into_iter().map(|address| (Transport::Udp, address)));
+            let external =
+                listens.first().and_then(|(_, bound)| Some(SocketAddr::new(listen.external?, bound.port())));
+            let udp =
+                UdpConnection::from_socket(Arc::new(socket), external, Some(stop.child_token())).await?;
+            transports.add_transport(udp.into());
+        }
+        for address in listen.tcp {
+            let external = listen.external.map(|ip| SocketAddr::new(ip, address.port()));
+            transports.add_transport(TcpListenerConnection::new(address, external).await?.into());
+            listens.push((Transport::Tcp, address));
+        }
+        if let Some(tls) = listen.tls {
+            let config = TlsConfig {
+                cert: Some(tls.certificate),
+                key: Some(tls.key),
+                ca_certs: tls.authorities,
+                ..TlsConfig::default()
+            };
+            transports.set_tls_config(config.clone());
+            for address in tls.listen {
+                let external = listen.external.map(|ip| SocketAddr::new(ip, address.port()));
+                transports.add_transport(
+                    TlsListenerConnection::new(address, external, config.clone()).await?.into(),
+                );
+                listens.push((Transport::Tls, address));
+            }
+        }
+        let ladders = Arc::new(Ladders::default());
+        let option = EndpointOption { callid_format: CallIdFormat::Uuid, ..EndpointOption::default() };
+        let endpoint = EndpointBuilder::new()
+            .with_user_agent("Interline")
+            .with_option(option)
+            .with_cancel_token(stop.child_token())
+            .with_transport_layer(transports)
+            .with_inspector(Box::new(Inspector { ladders: ladders.clone() }))
+            .with_transport_inspector(Box::new(StreamGate { door: desk.clone() }))
+            .build();
+        let inner = endpoint.inner.clone();
+        let mut incoming = endpoint.incoming_transactions()?;
+        let edge = Arc::new(Self {
+            ladders,
+            layer: Arc::new(DialogLayer::new(inner.clone())),
+            endpoint: inner.clone(),
+            listens: RwLock::new(listens),
+            external: listen.external,
+            stop: stop.clone(),
+        });
+        tokio::spawn(async move { inner.serve().await });
+        let serving = edge.clone();
+        tokio::spawn(async move {
+            let serve = async {
+                while let Some(transaction) = incoming.recv().await {
+                    serving.sort(transaction, desk.as_ref());
+                }
+            };
+            stop.run_until_cancelled(serve).await;
+        });
+        Ok(edge)
+    }
+
+    /// Where it listens.
+    pub fn listens(&self) -> Vec<(Transport, SocketAddr)> {
+        self.listens.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Dialogs that are kept.
+    pub fn dialogs(&self) -> usize {
+        self.layer.len()
+    }
+
+    /// Transactions that run, and that are kept for repeats of their last message.
+    pub fn transactions(&self) -> (usize, usize) {
+        let stats = self.endpoint.get_stats();
+        (stats.running_transactions, stats.finished_transactions)
+    }
+
+    /// Cancelled when the process stops.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    fn sort<D: Desk>(self: &Arc<Self>, transaction: Transaction, desk: &D) {
+        let request = &transaction.original;
+        let within = request.to_header().ok().and_then(|to| to.tag().ok().flatten()).is_some();
+        if request.method == Method::Invite && !within {
+            desk.invited(Invited { transaction, edge: self.clone() });
+            return;
+        }
+        if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
+            let mut transaction = transaction;
+            tokio::spawn(async move {
+                // An error is a request out of turn; it was answered, or is to be ignored.
+                let _ = dialog.handle(&mut transaction).await;
+            });
+            return;
+        }
+        match request.method {
+            Method::Ack => {}
+            Method::Options if !within => answer(transaction, StatusCode::OK, abilities()),
+            _ => answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new()),
+        }
+    }
+
+    /// How `peer` reaches us by this transport, as a Contact.
+    pub fn contact(&self, transport: Transport, peer: IpAddr) -> Uri {
+        let listens = self.listens();
+        let fits = |(kind, address): &&(Transport, SocketAddr)| {
+            *kind == transport && address.is_ipv4() == peer.is_ipv4()
+        };
+        let any = |(kind, _): &&(Transport, SocketAddr)| *kind == transport;
+        let found =
+            listens.iter().find(fits).or_else(|| listens.iter().find(any)).or_else(|| listens.first());
+        let bound = found.map_or(SocketAddr::from(([127, 0, 0, 1], 5060)), |(_, address)| *address);
+        let ip = self.external.unwrap_or_else(|| local_ip(bound.ip(), peer));
+        let params = if transport == Transport::Udp { Vec::new() } else { vec![Param::Transport(transport)] };
+        Uri {
+            scheme: Some(Scheme::Sip),
+            auth: Some(Auth { user: "interline".into(), password: None }),
+            host_with_port: SocketAddr::new(ip, bound.port()).into(),
+            params,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Calls somebody.
+    ///
+    /// # Errors
+    /// The INVITE cannot be made.
+    pub fn invite(&self, option: InviteOption) -> Result<Dialing, Error> {
+        let (sender, states) = self.layer.new_dialog_state_channel();
+        let (dialog, answer) = self.layer.do_invite_async(option, sender)?;
+        Ok(Dialing { dialog, states, answer })
+    }
+}
+
+/// Our own address towards `peer`, where the one that we listen at is none.
+fn local_ip(bound: IpAddr, peer: IpAddr) -> IpAddr {
+    if !bound.is_unspecified() {
+        return bound;
+    }
+    let towards = || {
+        let socket = UdpSocket::bind((bound, 0))?;
+        // Nothing is sent: it only asks which way a datagram would go.
+        socket.connect((peer, 5060))?;
+        socket.local_addr()
+    };
+    towards().map_or(bound, |address| address.ip())
+}
+
+/// A call of ours that has no answer yet.
+pub struct Dialing {
+    /// The dialog to be.
+    pub dialog: InviteDialog,
+    /// What happens to it.
+    pub states: DialogStateReceiver,
+    /// The final response.
+    pub answer: JoinHandle<InviteAsyncResult>,
+}
+
+/// An INVITE that waits for somebody to decide.
+pub struct Invited {
+    transaction: Transaction,
+    edge: Arc<Edge>,
+}
+
+impl Invited {
+    /// The INVITE.
+    pub fn request(&self) -> &Request {
+        &self.transaction.original
+    }
+
+    /// Where it came in.
+    pub fn edge(&self) -> &Arc<Edge> {
+        &self.edge
+    }
+
+    /// Where it came from, and how.
+    pub fn from(&self) -> Option<(SocketAddr, Transport)> {
+        let remote = self.transaction.connection.as_ref()?.get_remote_addr()?;
+        Some((remote.get_socketaddr().ok()?, remote.r#type.unwrap_or(Transport::Udp)))
+    }
+
+    /// Turns it away.
+    pub fn refuse(self, code: u16, headers: Vec<Header>) {
+        answer(self.transaction, code.into(), headers);
+    }
+
+    /// Takes it: a 100 is sent, and a dialog kept until it is removed.
+    ///
+    /// # Errors
+    /// It has no dialog in it. It was answered.
+    pub fn take(self, contact: Uri) -> Result<(InviteDialog, DialogStateReceiver), Error> {
+        let (sender, states) = self.edge.layer.new_dialog_state_channel();
+        let mut transaction = self.transaction;
+        match self.edge.layer.get_or_create_server_invite(&transaction, sender, None, Some(contact)) {
+            Ok(dialog) => {
+                let mut handling = dialog.clone();
+                tokio::spawn(async move {
+                    let _ = handling.handle(&mut transaction).await;
+                });
+                Ok((dialog, states))
+            }
+            Err(error) => {
+                answer(transaction, StatusCode::BadRequest, Vec::new());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What an OPTIONS is told, and a 200 to an INVITE tells.
+pub fn abilities() -> Vec<Header> {
+    vec![
+        Header::Allow(ALLOW.into()),
+        Header::Accept("application/sdp".into()),
+        Header::Supported(SUPPORTED.into()),
+    ]
+}
+
+/// Answers a request outside of a dialog, and stays until the transaction is over.
+fn answer(mut transaction: Transaction, code: StatusCode, headers: Vec<Header>) {
+    tokio::spawn(async move {
+        if transaction.reply_with(code, headers, None).await.is_err() {
+            return;
+        }
+        while let Some(message) = transaction.receive().await {
+            if matches!(&message, SipMessage::Request(request) if request.method == Method::Ack) {
+                break;
+            }
+        }
+    });
+}
+
+/// A checked address, for the stack.
+pub fn sip_addr(transport: Transport, address: SocketAddr) -> SipAddr {
+    SipAddr { r#type: Some(transport), addr: address.into() }
+}
+
+/// The Call-ID of a request.
+pub fn call_id(request: &Request) -> String {
+    request.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default()
+}

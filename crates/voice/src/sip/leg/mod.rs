@@ -1,0 +1,441 @@
+//! One side of a call: a dialog that is up, with its media.
+//!
+//! A leg sees to everything that is the same for callers and agents: offers within the dialog and hold, digits by INFO,
+//! liveness, challenges, who hung up. What a call is for is decided in `call` and `transfer`.
+
+mod within;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use interline_media::{Event, Session};
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::{Header, Method, Request, Response};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::sip::digest::{self, Account};
+use crate::sip::edge::{Edge, abilities};
+use crate::sip::frag::News;
+use crate::sip::inspect::CHALLENGED;
+use crate::sip::text::reason;
+use crate::sip::timer::Timer;
+
+/// Where a leg stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Not answered, or answered and not acknowledged.
+    Early,
+    /// Up.
+    Up,
+    /// Over.
+    Gone(Gone),
+}
+
+/// Why a leg is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The other side hung up, or gave up before it was answered.
+    Left,
+    /// We ended it.
+    Ended,
+    /// No sound, and no sign of life with it, for too long.
+    Silent,
+    /// The other side does not answer any more.
+    Lost,
+}
+
+/// The other side wants us to refer it, or rather: to call somebody else for it.
+pub struct Referred {
+    /// The REFER.
+    pub request: Request,
+    /// To answer it by.
+    pub answer: TransactionHandle,
+}
+
+/// One side of a call. Clones are the same leg.
+#[derive(Clone)]
+pub struct Leg(Arc<Inner>);
+
+struct Inner {
+    edge: Arc<Edge>,
+    call_id: String,
+    dialog: InviteDialog,
+    session: Session,
+    account: Option<Account>,
+    stage: watch::Sender<Stage>,
+    /// Ours was the offer, so that the answer comes with the ACK.
+    offered: AtomicBool,
+    /// We asked the other side for something about the session, and have no answer yet.
+    asking: AtomicBool,
+    /// Digits come by INFO alone.
+    info_digits: bool,
+    /// Whether the other side is still there: what was agreed, and when it was last confirmed.
+    timer: Mutex<Option<(Timer, Instant)>>,
+    listeners: Mutex<Listeners>,
+}
+
+/// Who wants to know what. The newest listener gets it.
+#[derive(Default)]
+struct Listeners {
+    digits: Option<mpsc::Sender<char>>,
+    said: Option<mpsc::Sender<String>>,
+    news: Option<mpsc::Sender<News>>,
+    /// News that came, of NOTIFYs that are not answered yet.
+    told: Vec<News>,
+    refers: Option<mpsc::Sender<Referred>>,
+}
+
+/// What a leg is made of.
+pub struct Parts {
+    /// Where its messages go in and out.
+    pub edge: Arc<Edge>,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// The dialog.
+    pub dialog: InviteDialog,
+    /// What happens to the dialog.
+    pub states: DialogStateReceiver,
+    /// Its media.
+    pub session: Session,
+    /// Who we are to the other side.
+    pub account: Option<Account>,
+    /// Digits come by INFO alone.
+    pub info_digits: bool,
+    /// It is up already.
+    pub up: bool,
+    /// What was agreed about liveness.
+    pub timer: Option<Timer>,
+}
+
+impl Leg {
+    /// Takes care of a dialog from now on, until it is gone.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { edge, call_id, dialog, states, session, account, info_digits, up, timer } = parts;
+        let (stage, _) = watch::channel(if up { Stage::Up } else { Stage::Early });
+        let events = session.events();
+        let leg = Self(Arc::new(Inner {
+            edge,
+            call_id,
+            dialog,
+            session,
+            account,
+            stage,
+            offered: AtomicBool::new(false),
+            asking: AtomicBool::new(false),
+            info_digits,
+            timer: Mutex::new(timer.map(|timer| (timer, Instant::now()))),
+            listeners: Mutex::default(),
+        }));
+        let served = leg.clone();
+        tokio::spawn(async move {
+            let gone = served.serve(states, events).await;
+            served.over(gone);
+        });
+        leg
+    }
+
+    /// Its media.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// Its dialog.
+    pub fn dialog(&self) -> &InviteDialog {
+        &self.0.dialog
+    }
+
+    /// Its Call-ID.
+    pub fn call_id(&self) -> &str {
+        &self.0.call_id
+    }
+
+    /// Where it stands now.
+    pub fn stage(&self) -> Stage {
+        self.0.stage.borrow().clone()
+    }
+
+    /// Why it is over, once it is.
+    pub async fn gone(&self) -> Gone {
+        let mut stage = self.0.stage.subscribe();
+        loop {
+            if let Stage::Gone(gone) = *stage.borrow_and_update() {
+                return gone;
+            }
+            if stage.changed().await.is_err() {
+                return Gone::Lost;
+            }
+        }
+    }
+
+    /// Resolves when it is up (true), or over before it was (false).
+    pub async fn up(&self) -> bool {
+        let mut stage = self.0.stage.subscribe();
+        loop {
+            match *stage.borrow_and_update() {
+                Stage::Up => return true,
+                Stage::Gone(_) => return false,
+                Stage::Early => {}
+            }
+            if stage.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Hears digits from now on.
+    pub fn digits(&self) -> mpsc::Receiver<char> {
+        let (sender, receiver) = mpsc::channel(64);
+        self.listeners().digits = Some(sender);
+        receiver
+    }
+
+    /// Hears what is said, as text, from now on.
+    pub fn said(&self) -> mpsc::Receiver<String> {
+        let (sender, receiver) = mpsc::channel(16);
+        self.listeners().said = Some(sender);
+        receiver
+    }
+
+    /// Honours REFERs from now on: each is to be answered. Without it they are refused.
+    pub fn refers(&self) -> mpsc::Receiver<Referred> {
+        let (sender, receiver) = mpsc::channel(1);
+        self.listeners().refers = Some(sender);
+        receiver
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ── as the one who was called ────────────────────────────────────────────────────────────────────────────────
+
+    /// Says that it rings.
+    pub fn ringing(&self) {
+        let _ = self.0.dialog.ringing(None, None);
+    }
+
+    /// Lets the caller hear something before it is answered.
+    pub fn early_media(&self, answer: String) {
+        let headers = vec![sdp()];
+        let _ = self.0.dialog.ringing(Some(headers), Some(answer.into_bytes()));
+    }
+
+    /// Answers. `offered`: the body is an offer, because the caller made none.
+    pub fn accept(&self, body: String, offered: bool, mut headers: Vec<Header>) {
+        self.0.offered.store(offered, Ordering::Relaxed);
+        headers.extend(abilities());
+        headers.extend(self.timer().map(|(timer, _)| timer.answer()).unwrap_or_default());
+        headers.push(sdp());
+        let _ = self.0.dialog.accept(Some(headers), Some(body.into_bytes()));
+    }
+
+    /// Turns the call away.
+    pub fn reject(&self, code: u16) {
+        let _ = self.0.dialog.reject(Some(code.into()), None);
+    }
+
+    // ── within the dialog ────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Hangs up, once it is up; turns it away if it never was. Returns when the other side knows, or does not answer.
+    pub async fn bye(&self, headers: Vec<Header>) {
+        if self.stage() == Stage::Early && !self.answered() {
+            self.reject(480);
+            return;
+        }
+        // RFC 3261 §15: not before the ACK.
+        if self.up().await {
+            let _ = self.request(Method::Bye, headers, None).await;
+            self.over(Gone::Ended);
+        }
+    }
+
+    /// A 2xx was sent.
+    fn answered(&self) -> bool {
+        matches!(self.0.dialog.state(), DialogState::WaitAck(..) | DialogState::Confirmed(..))
+    }
+
+    /// Asks the other side to go elsewhere. The first news may come before the response, so both are returned at once.
+    pub async fn refer(&self, to: String, headers: Vec<Header>) -> (mpsc::Receiver<News>, Option<Response>) {
+        let (sender, news) = mpsc::channel(16);
+        self.listeners().news = Some(sender);
+        let mut all = vec![Header::ReferTo(to.into())];
+        all.extend(headers);
+        let response = self.request(Method::Refer, all, None).await;
+        (news, response)
+    }
+
+    /// News of a REFER are no longer expected.
+    pub fn no_more_news(&self) {
+        self.listeners().news = None;
+    }
+
+    /// Sends a request within the dialog, and answers one challenge. None: there was no response, or no dialog.
+    pub async fn request(
+        &self,
+        method: Method,
+        headers: Vec<Header>,
+        body: Option<Vec<u8>>,
+    ) -> Option<Response> {
+        let first = self.0.dialog.request(method, Some(headers.clone()), body.clone()).await.ok()??;
+        let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
+            return Some(first);
+        };
+        let mut response = first;
+        if let Some(proof) = self.proof(&response, method, *real) {
+            let mut proven = headers;
+            proven.push(proof);
+            response = self.0.dialog.request(method, Some(proven), body).await.ok()??;
+        }
+        if CHALLENGED.iter().any(|(_, ours)| *ours == response.status_code.code()) {
+            response.status_code = (*real).into();
+        }
+        Some(response)
+    }
+
+    fn proof(&self, challenge: &Response, method: Method, code: u16) -> Option<Header> {
+        let account = self.0.account.as_ref()?;
+        let uri = self.0.dialog.snapshot().remote_uri.to_string();
+        let challenges = challenge.headers.iter().filter_map(|header| match header {
+            Header::WwwAuthenticate(value) => Some(value.value()),
+            Header::ProxyAuthenticate(value) => Some(value.value()),
+            _ => None,
+        });
+        let client = uuid::Uuid::new_v4().simple().to_string();
+        let value = digest::answer(challenges, account, &method.to_string(), &uri, &client)?;
+        Some(if code == 407 {
+            Header::ProxyAuthorization(value.into())
+        } else {
+            Header::Authorization(value.into())
+        })
+    }
+
+    /// Changes the session: a new offer within the dialog. False: the other side did not take it.
+    pub async fn reoffer(&self) -> bool {
+        self.0.asking.store(true, Ordering::Relaxed);
+        let offer = self.0.session.offer();
+        let answer =
+            self.0.dialog.reinvite_with_glare_retry(Some(vec![sdp()]), Some(offer.into_bytes()), 3).await;
+        self.0.asking.store(false, Ordering::Relaxed);
+        let taken = match answer {
+            Ok(Some(response)) if response.status_code.code() / 100 == 2 => {
+                self.0.session.accept(&String::from_utf8_lossy(&response.body)).is_ok()
+            }
+            Ok(_) | Err(_) => false,
+        };
+        if !taken {
+            self.0.session.reject();
+        }
+        taken
+    }
+
+    // ── what happens to it ───────────────────────────────────────────────────────────────────────────────────────
+
+    async fn serve(&self, mut states: DialogStateReceiver, events: Option<mpsc::Receiver<Event>>) -> Gone {
+        let mut events = events.unwrap_or_else(|| mpsc::channel(1).1);
+        loop {
+            tokio::select! {
+                state = states.recv() => match state {
+                    Some(DialogState::Terminated(_, why)) => return self.why(&why),
+                    Some(state) => self.state(state).await,
+                    None => return Gone::Lost,
+                },
+                Some(event) = events.recv() => match event {
+                    Event::TimedOut => {
+                        self.request(Method::Bye, vec![reason("SIP", 408, "no media")], None).await;
+                        return Gone::Silent;
+                    }
+                    Event::Digit(digit) => self.digit(digit),
+                    Event::Said(text) => {
+                        if let Some(said) = &self.listeners().said {
+                            let _ = said.try_send(text);
+                        }
+                    }
+                    Event::Held(_) | Event::FirstPacket | Event::Misheard => {}
+                },
+                gone = self.gone() => return gone,
+                () = self.due() => if let Some(gone) = self.is_due().await {
+                    return gone;
+                },
+            }
+        }
+    }
+
+    // ── liveness ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn timer(&self) -> Option<(Timer, Instant)> {
+        *self.0.timer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The other side was heard of.
+    fn refreshed(&self) {
+        if let Some((_, since)) = self.0.timer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            *since = Instant::now();
+        }
+    }
+
+    async fn due(&self) {
+        match self.timer() {
+            Some((timer, since)) => sleep_until(since + timer.due()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A refresh of ours is due, or one of the other side did not come.
+    async fn is_due(&self) -> Option<Gone> {
+        let (timer, _) = self.timer()?;
+        if !timer.ours {
+            self.request(Method::Bye, vec![reason("SIP", 408, "session expired")], None).await;
+            return Some(Gone::Lost);
+        }
+        self.refreshed();
+        let leg = self.clone();
+        // Not waited for here: what the other side asks meanwhile has to be answered.
+        tokio::spawn(async move {
+            let answer = leg.request(Method::Update, timer.refresh(), None).await;
+            let code = answer.map_or(408, |answer| answer.status_code.code());
+            let there = match code {
+                200..=299 => true,
+                // It has no UPDATE.
+                405 | 501 => leg.reoffer().await,
+                code => !matches!(code, 408 | 481),
+            };
+            if !there {
+                leg.over(Gone::Lost);
+            }
+        });
+        None
+    }
+
+    fn why(&self, why: &TerminatedReason) -> Gone {
+        let is_caller = self.0.dialog.role() == rsipstack::transaction::key::TransactionRole::Server;
+        match why {
+            TerminatedReason::UacBye | TerminatedReason::UacCancel if is_caller => Gone::Left,
+            TerminatedReason::UasBye if !is_caller => Gone::Left,
+            TerminatedReason::Timeout => Gone::Lost,
+            _ => Gone::Ended,
+        }
+    }
+
+    fn over(&self, gone: Gone) {
+        let first = self.0.stage.send_if_modified(|stage| {
+            let first = !matches!(stage, Stage::Gone(_));
+            if first {
+                *stage = Stage::Gone(gone);
+            }
+            first
+        });
+        if !first {
+            return;
+        }
+        self.0.session.close();
+        *self.listeners() = Listeners::default();
+        self.0.edge.layer.remove_dialog(&self.0.dialog.id());
+        self.0.edge.ladders.forget(&self.0.call_id);
+    }
+}
+
+fn sdp() -> Header {
+    Header::ContentType("application/sdp".into())
+}

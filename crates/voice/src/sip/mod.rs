@@ -1,0 +1,11 @@
+//! SIP: what comes in and goes out, up to a dialog with its media.
+
+pub mod digest;
+pub mod edge;
+pub mod frag;
+pub mod inspect;
+pub mod ladder;
+pub mod leg;
+pub mod socket;
+pub mod text;
+pub mod timer;

@@ -1,0 +1,115 @@
+//! The UDP sockets, with the gate in front.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rsipstack::Result;
+use rsipstack::platform::net::UdpSocket as Stack;
+use tokio::net::UdpSocket;
+use tokio::sync::Mutex;
+
+use crate::gate::{Door, Passed, pass};
+
+/// The largest datagram there is.
+const DATAGRAM: usize = 65_535;
+
+/// One or two UDP sockets (IPv4, IPv6) that look like one to the stack. What comes in has passed the gate.
+pub struct Gated {
+    sockets: Vec<UdpSocket>,
+    door: Arc<dyn Door>,
+    /// Only the stack's one reader reads.
+    buffer: Mutex<Vec<u8>>,
+}
+
+impl Gated {
+    /// Binds the addresses.
+    ///
+    /// # Errors
+    /// One cannot be bound.
+    pub async fn bind(addresses: &[SocketAddr], door: Arc<dyn Door>) -> io::Result<Self> {
+        let mut sockets = Vec::new();
+        for address in addresses {
+            sockets.push(UdpSocket::bind(address).await?);
+        }
+        if sockets.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen at"));
+        }
+        Ok(Self { sockets, door, buffer: Mutex::new(vec![0; DATAGRAM]) })
+    }
+
+    /// Where it is bound.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// The socket of the same address family.
+    fn socket_for(&self, to: SocketAddr) -> Option<&UdpSocket> {
+        let fits =
+            |socket: &&UdpSocket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4());
+        self.sockets.iter().find(fits)
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match &self.sockets[..] {
+            [first, second, ..] => loop {
+                tokio::select! {
+                    ready = first.readable() => ready?,
+                    ready = second.readable() => ready?,
+                }
+                for socket in [first, second] {
+                    match socket.try_recv_from(buffer) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        received => return received,
+                    }
+                }
+            },
+            [only] => only.recv_from(buffer).await,
+            [] => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Stack for Gated {
+    async fn recv_from(&self, into: &mut [u8]) -> Result<(usize, SocketAddr)> {
+        let mut buffer = self.buffer.lock().await;
+        loop {
+            // An ICMP error of an earlier datagram shows here; the socket goes on.
+            let Ok((length, from)) = self.receive(&mut buffer).await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let bytes = &buffer[..length];
+            // Keep-alives (RFC 5626) are the stack's.
+            if bytes.iter().all(u8::is_ascii_whitespace) {
+                let length = length.min(into.len());
+                into[..length].copy_from_slice(&bytes[..length]);
+                return Ok((length, from));
+            }
+            match pass(bytes, from, self.door.as_ref()) {
+                Passed::On(plain) if plain.len() <= into.len() => {
+                    into[..plain.len()].copy_from_slice(&plain);
+                    return Ok((plain.len(), from));
+                }
+                Passed::Answer(answer, to) => {
+                    if let Some(socket) = self.socket_for(to) {
+                        let _ = socket.send_to(&answer, to).await;
+                    }
+                }
+                Passed::On(_) | Passed::Dropped => {}
+            }
+        }
+    }
+
+    async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize> {
+        let unroutable =
+            || io::Error::new(io::ErrorKind::AddrNotAvailable, "no socket of this address family");
+        Ok(self.socket_for(to).ok_or_else(unroutable)?.send_to(bytes, to).await?)
+    }
+
+    fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.sockets[0].local_addr()?)
+    }
+}

@@ -1,0 +1,73 @@
+//! The agent transfers the call onwards: it asks us by REFER to call somebody else for the caller (RFC 3515, RFC 7647).
+
+use rsipstack::sip::{Header, Method, StatusCode};
+
+use super::dial::dial;
+use super::{Plan, Way};
+use crate::sip::frag;
+use crate::sip::leg::{Leg, Referred};
+use crate::sip::text::reason;
+
+/// Calls whom the agent names, within what the plan allows, and tells the agent how it went. The new agent, if there is one:
+/// then the old one is hung up on.
+pub(super) async fn run(way: &Way<'_>, agent: &Leg, referred: Referred) -> Option<Leg> {
+    let to = referred.request.headers.iter().find_map(|header| match header {
+        Header::ReferTo(to) => Some(to.value().to_owned()),
+        _ => None,
+    });
+    let to = to.and_then(|to| target(&to));
+    let Some(to) = to.filter(|to| way.plan.target(way.call, to).is_ok()) else {
+        let _ = referred.answer.reply(StatusCode::Forbidden).await;
+        return None;
+    };
+    // RFC 7647: new code says 200.
+    let _ = referred.answer.respond(StatusCode::OK, None, None).await;
+    tell(agent, 100, "active;expires=60").await;
+    let plan = Plan { targets: vec![to], music: None, whisper: None, ..way.plan.clone() };
+    // An agent who hangs up at once still wants it done.
+    let called = tokio::select! {
+        called = dial(way.call, &plan, |_| {}) => called,
+        _ = way.call.leg.gone() => return None,
+        () = way.stop.cancelled() => return None,
+    };
+    match called {
+        Ok(next) => {
+            tell(agent, 200, "terminated;reason=noresource").await;
+            agent.bye(vec![reason("Q.850", 16, "transferred")]).await;
+            Some(next)
+        }
+        Err(failed) => {
+            tell(agent, failed.code, "terminated;reason=noresource").await;
+            None
+        }
+    }
+}
+
+/// The address in `Refer-To`. One that is to replace a dialog is somebody else's business.
+fn target(value: &str) -> Option<String> {
+    let uri = value.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(value, |(uri, _)| uri);
+    let uri = uri.trim();
+    (!uri.to_ascii_lowercase().contains("replaces="))
+        .then(|| uri.split('?').next().unwrap_or_default().to_owned())
+}
+
+async fn tell(agent: &Leg, code: u16, state: &str) {
+    let headers = vec![
+        Header::Event("refer".into()),
+        Header::SubscriptionState(state.into()),
+        Header::ContentType("message/sipfrag;version=2.0".into()),
+    ];
+    agent.request(Method::Notify, headers, Some(frag::body(code, StatusCode::from(code).text()))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+
+    #[test]
+    fn whom_the_agent_names() {
+        assert_eq!(target("<sip:b@c;x=y?User-to-User=1>").as_deref(), Some("sip:b@c;x=y"));
+        assert_eq!(target("sip:b@c").as_deref(), Some("sip:b@c"));
+        assert_eq!(target("<sip:b@c?Replaces=a%3Bto-tag%3D1>"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! Callers and agents on the telephone: SIPp (Debian `sip-tester`), with the scenarios of `tests/voice/`.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::{Child, Command};
+
+use crate::scratch::Scratch;
+use crate::server::{free_port, workspace};
+
+/// A scenario that takes longer hangs.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// One SIPp.
+#[derive(Debug, Clone)]
+pub struct Sipp {
+    scenario: String,
+    port: u16,
+    arguments: Vec<String>,
+    holes: Vec<(String, String)>,
+}
+
+/// A SIPp that runs.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    child: Child,
+    folder: Scratch,
+}
+
+impl Sipp {
+    /// An agent at `port`, who takes one call.
+    pub fn agent(scenario: &str, port: u16) -> Self {
+        Self { scenario: scenario.into(), port, arguments: Vec::new(), holes: Vec::new() }
+    }
+
+    /// A caller who calls `user` at the server.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn caller(scenario: &str, user: &str, server: u16) -> Result<Self> {
+        let arguments = vec![format!("127.0.0.1:{server}"), "-s".into(), user.into()];
+        Ok(Self { scenario: scenario.into(), port: free_port()?, arguments, holes: Vec::new() })
+    }
+
+    /// What `{{name}}` in the scenario stands for.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.holes.push((format!("{{{{{name}}}}}"), value.to_owned()));
+        self
+    }
+
+    /// More flags.
+    #[must_use]
+    pub fn flags(mut self, flags: &[&str]) -> Self {
+        self.arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When SIPp is not there.
+    pub fn start(self) -> Result<Running> {
+        let folder = Scratch::new("sipp")?;
+        let file = format!("{}.xml", self.scenario);
+        let text =
+            std::fs::read_to_string(workspace().join("tests/voice").join(&file)).context(file.clone())?;
+        let text = self.holes.iter().fold(text, |text, (hole, value)| text.replace(hole, value));
+        let scenario = folder.path().join(file);
+        std::fs::write(&scenario, text)?;
+        let mut command = Command::new("sipp");
+        command
+            .current_dir(folder.path())
+            .args(&self.arguments)
+            .arg("-sf")
+            .arg(scenario)
+            .args([
+                "-i",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-nostdin",
+                "-trace_err",
+                "-error_file",
+                "errors",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if !self.arguments.iter().any(|argument| argument == "-m") {
+            command.args(["-m", "1"]);
+        }
+        let child = command.spawn().context("sipp: is sip-tester installed?")?;
+        Ok(Running { name: self.scenario, child, folder })
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// What went other than in the scenario.
+    pub async fn run(self) -> Result<()> {
+        self.start()?.end().await
+    }
+}
+
+impl Running {
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// What went other than in the scenario.
+    pub async fn end(mut self) -> Result<()> {
+        let Ok(status) = tokio::time::timeout(LONGEST, self.child.wait()).await else {
+            bail!("{}: it hangs: {}", self.name, self.errors());
+        };
+        match status?.code() {
+            Some(0) => Ok(()),
+            code => bail!("{}: {code:?}: {}", self.name, self.errors()),
+        }
+    }
+
+    fn errors(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default()
+    }
+}

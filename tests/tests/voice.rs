@@ -1,0 +1,439 @@
+//! Calls, as SIPp makes and takes them: every flow, in both directions, its success and each of its failures. The server is
+//! the built binary with `examples/voice/app.yaml`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test: a wrong assumption ends it; figures are its output"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use interline_tests::App;
+use interline_tests::operator::Operator;
+use interline_tests::scratch::Scratch;
+use interline_tests::server::{Server, Setup, free_port, workspace};
+use interline_tests::sipp::Sipp;
+use serde_json::Value;
+
+/// The app's id in the example.
+const BOT: &str = "st-4ad1ae47-95ab-5b29-8d8b-ad1b6b1b7e60";
+const SORRY: &str = "All our agents are currently busy. Please try again later.";
+
+/// A server that takes calls, and where its agents are.
+struct Gateway {
+    server: Server,
+    operator: Operator,
+    sip: u16,
+    agent: u16,
+    /// The newest conversation that was looked at.
+    seen: Vec<String>,
+    _scratch: Scratch,
+}
+
+impl Gateway {
+    async fn start(name: &str, changes: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(name, changes, &[]).await
+    }
+
+    async fn start_with(name: &str, changes: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<Self> {
+        let scratch = Scratch::new(name)?;
+        let mut text = std::fs::read_to_string(workspace().join("examples/voice/app.yaml"))?;
+        for (from, to) in changes {
+            ensure!(text.contains(from), "the example has no `{from}`");
+            text = text.replace(from, to);
+        }
+        let app_file = scratch.path().join("app.yaml");
+        std::fs::write(&app_file, text)?;
+        let app = App { bot: BOT.into(), ..App::fresh() };
+        let (sip, agent) = (free_port()?, free_port()?);
+        let mut setup = Setup::new(&scratch.path().join("data"), &app, "http://127.0.0.1:9");
+        setup.app_file = app_file;
+        setup.variables = vec![
+            ("SIP_LISTEN".into(), format!("127.0.0.1:{sip}")),
+            ("AGENT_URI".into(), format!("sip:agent@127.0.0.1:{agent}")),
+            ("PROBE_URI".into(), format!("sip:probe@127.0.0.1:{agent}")),
+            ("REFER_TO".into(), format!("sip:desk@127.0.0.1:{agent}")),
+        ];
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        setup.variables.extend(settings.iter().map(own));
+        let server = setup.start().await?;
+        let operator = Operator::new(&server).await?;
+        Ok(Self { server, operator, sip, agent, seen: Vec::new(), _scratch: scratch })
+    }
+
+    fn caller(&self, scenario: &str, user: &str) -> Result<Sipp> {
+        Sipp::caller(scenario, user, self.sip)
+    }
+
+    /// The log of the conversation that is over since the last look.
+    async fn log(&mut self) -> Result<Vec<Value>> {
+        let began = Instant::now();
+        loop {
+            let all = self.operator.list("/conversations?limit=100").await?;
+            let new = all.iter().find(|one| !self.seen.iter().any(|seen| one["id"] == **seen));
+            if let Some(one) = new.filter(|one| one["closed_at"].is_string()) {
+                let id = one["id"].as_str().context("an id")?.to_owned();
+                let log = self.operator.list(&format!("/conversations/{id}/timeline")).await?;
+                self.seen.push(id);
+                return Ok(log);
+            }
+            if began.elapsed() > Duration::from_secs(20) {
+                bail!("no conversation is over: {all:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything is given back: dialogs, ports, calls.
+    async fn is_empty(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let gauges = gauges(&self.server).await?;
+            if gauges.values().all(|value| *value == 0.0) {
+                return Ok(());
+            }
+            if began.elapsed() > Duration::from_secs(60) {
+                bail!("left behind: {gauges:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+async fn gauges(server: &Server) -> Result<BTreeMap<String, f64>> {
+    let metrics = interline_tests::http::Http::new(server.address()).get("/metrics", &[]).await?.text();
+    let voice =
+        metrics.lines().filter(|line| line.starts_with("interline_channel_holds{")).filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        });
+    let gauges: BTreeMap<_, _> = voice.collect();
+    ensure!(!gauges.is_empty(), "no gauges of the voice gateway");
+    Ok(gauges)
+}
+
+/// What a log says of the transfers: each failed rung as `integration: reason (code)`.
+fn failures(log: &[Value]) -> Vec<String> {
+    let failed = log.iter().filter(|entry| entry["kind"] == "rung_failed");
+    failed
+        .map(|entry| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let failure = &entry["failure"];
+            format!(
+                "{}: {} ({})",
+                text(&entry["target"]["integration"]),
+                text(&failure["reason"]),
+                text(&failure["code"])
+            )
+        })
+        .collect()
+}
+
+/// What the bot said, in order.
+fn heard(log: &[Value]) -> Vec<String> {
+    let said = log
+        .iter()
+        .filter(|entry| entry["kind"] == "text" && entry["by"]["role"] == "bot" && entry["to"] == "customer");
+    said.filter_map(|entry| entry["text"].as_str())
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn kinds(log: &[Value]) -> Vec<String> {
+    log.iter().filter_map(|entry| entry["kind"].as_str()).map(str::to_owned).collect()
+}
+
+const QUICK: &[(&str, &str)] = &[
+    ("ring_timeout_s: 30", "ring_timeout_s: 1"),
+    ("refer_notify_timeout_s: 15", "refer_notify_timeout_s: 1"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_answered_by_udp_and_tcp() {
+    let mut gateway = Gateway::start("voice-answer", &[]).await.unwrap();
+    for transport in ["u1", "t1"] {
+        let flags = ["-t", transport];
+        gateway.caller("asks", "x").unwrap().flags(&flags).run().await.unwrap();
+        for scenario in [
+            "caller_leaves",
+            "caller_holds",
+            "caller_without_offer",
+            "caller_leaves_before_ack",
+            "caller_cancels_too_late",
+        ] {
+            gateway.caller(scenario, "answer").unwrap().flags(&flags).run().await.unwrap();
+            let log = gateway.log().await.unwrap();
+            assert!(kinds(&log).contains(&"closed".to_owned()), "{scenario}: {log:?}");
+        }
+    }
+    gateway.is_empty().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_is_called_and_joined() {
+    let mut gateway = Gateway::start("voice-invite", QUICK).await.unwrap();
+    for (caller, agent) in [
+        ("caller_stays", "agent_leaves"),
+        ("caller_leaves", "agent_stays"),
+        ("caller_stays", "agent_early_media"),
+        ("caller_stays", "agent_reliable"),
+    ] {
+        let agent_runs = Sipp::agent(agent, gateway.agent).start().unwrap();
+        gateway.caller(caller, "agent").unwrap().run().await.unwrap();
+        agent_runs.end().await.unwrap();
+        let log = gateway.log().await.unwrap();
+        assert!(kinds(&log).contains(&"agent_joined".to_owned()), "{agent}: {log:?}");
+        assert_eq!((failures(&log), heard(&log)), (vec![], Vec::<String>::new()), "{agent}");
+    }
+    gateway.is_empty().await.unwrap();
+}
+
+/// How an agent does not answer, and what it means.
+fn refusals() -> Vec<(&'static str, &'static str, &'static str)> {
+    vec![
+        ("403 Forbidden", "403", "declined"),
+        ("404 Not Found", "404", "no_agents"),
+        ("408 Request Timeout", "408", "unreachable"),
+        ("429 Too Many Requests", "429", "rate_limited"),
+        ("480 Temporarily Unavailable", "480", "no_agents"),
+        ("486 Busy Here", "486", "busy"),
+        ("487 Request Terminated", "487", "no_answer"),
+        ("500 Server Internal Error", "500", "vendor_error"),
+        ("503 Service Unavailable", "503", "vendor_error"),
+        ("600 Busy Everywhere", "600", "busy"),
+        ("603 Decline", "603", "declined"),
+        ("604 Does Not Exist Anywhere", "604", "no_agents"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_fails_the_caller_hears_something_sensible() {
+    let mut gateway = Gateway::start("voice-fallback", QUICK).await.unwrap();
+    let mut rows = Vec::new();
+    for (status, code, reason) in refusals() {
+        let agent =
+            Sipp::agent("agent_refuses", gateway.agent).with("status", status).with("extra", "X-Why: test");
+        let agent = agent.start().unwrap();
+        gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
+        agent.end().await.unwrap();
+        let log = gateway.log().await.unwrap();
+        assert_eq!(failures(&log), [format!("agent: {reason} ({code} by INVITE)")], "{status}");
+        rows.push(("INVITE", status.to_owned(), reason, heard(&log)));
+    }
+    for (agent, what, code, reason) in [
+        ("agent_never_answers", "rings for too long", "408 by timer", "no_answer"),
+        ("agent_crosses", "answers although cancelled", "408 by timer", "no_answer"),
+        ("agent_says_nothing", "no response", "408 by timer", "no_answer"),
+        ("agent_without_answer", "200 without SDP", "488 by INVITE", "bad_request"),
+    ] {
+        let running = Sipp::agent(agent, gateway.agent).start().unwrap();
+        gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
+        running.end().await.unwrap();
+        let log = gateway.log().await.unwrap();
+        assert_eq!(failures(&log), [format!("agent: {reason} ({code})")], "{agent}");
+        rows.push(("INVITE", what.to_owned(), reason, heard(&log)));
+    }
+    for (_, _, _, said) in &rows {
+        assert_eq!(said, &[SORRY]);
+    }
+    refers(&mut gateway, &mut rows).await.unwrap();
+    gateway.is_empty().await.unwrap();
+    table(&rows);
+}
+
+/// REFER fails, and the agent is called instead.
+async fn refers(
+    gateway: &mut Gateway,
+    rows: &mut Vec<(&'static str, String, &'static str, Vec<String>)>,
+) -> Result<()> {
+    let reasons: BTreeMap<&str, &str> =
+        refusals().into_iter().map(|(_, code, reason)| (code, reason)).collect();
+    let reason = |code: &str| reasons.get(code).copied().unwrap_or("bad_request");
+    let mut cases: Vec<(Sipp, String, String, &'static str)> = Vec::new();
+    for status in [
+        "403 Forbidden",
+        "405 Method Not Allowed",
+        "420 Bad Extension",
+        "480 Temporarily Unavailable",
+        "488 Not Acceptable Here",
+        "501 Not Implemented",
+        "503 Service Unavailable",
+        "603 Decline",
+    ] {
+        let code = status.split(' ').next().unwrap_or_default();
+        let caller =
+            gateway.caller("refer_refused", "refer")?.with("status", status).with("challenge", "X-Why: test");
+        cases.push((caller, format!("refused: {status}"), format!("{code} by REFER"), reason(code)));
+    }
+    for frag in ["486 Busy Here", "503 Service Unavailable", "603 Decline", "404 Not Found"] {
+        let code = frag.split(' ').next().unwrap_or_default();
+        let caller = gateway.caller("refer_fails", "refer")?.with("frag", &format!("SIP/2.0 {frag}"));
+        let caller = caller.with("state", "terminated;reason=noresource");
+        cases.push((caller, format!("NOTIFY: {frag}"), format!("{code} by NOTIFY"), reason(code)));
+    }
+    let undecided = gateway.caller("refer_fails", "refer")?.with("frag", "SIP/2.0 100 Trying");
+    let undecided = undecided.with("state", "terminated;reason=giveup");
+    cases.push((undecided, "NOTIFY: ended at 100".into(), "408 by timer".into(), "unreachable"));
+    cases.push((
+        gateway.caller("refer_silence", "refer")?,
+        "no NOTIFY".into(),
+        "408 by timer".into(),
+        "unreachable",
+    ));
+    for (caller, what, code, reason) in cases {
+        let agent = Sipp::agent("agent_leaves", gateway.agent).start()?;
+        caller.run().await.with_context(|| what.clone())?;
+        agent.end().await.with_context(|| what.clone())?;
+        let log = gateway.log().await?;
+        ensure!(failures(&log) == [format!("refer: {reason} ({code})")], "{what}: {:?}", failures(&log));
+        ensure!(kinds(&log).contains(&"agent_joined".to_owned()), "{what}");
+        rows.push(("REFER", what, reason, vec!["the agent, by INVITE".into()]));
+    }
+    Ok(())
+}
+
+/// The fallback matrix, as it was seen. `INTERLINE_BLESS=1` writes it anew.
+fn table(rows: &[(&str, String, &str, Vec<String>)]) {
+    let mut text = String::from(
+        "# What comes of a transfer that fails\n\n<!-- Made from what `tests/tests/voice.rs` saw. To write it anew:\n     \
+         INTERLINE_BLESS=1 cargo nextest run -p interline-tests --test voice -->\n\n\
+         | method | what happens | reason | the caller hears |\n|---|---|---|---|\n",
+    );
+    for (method, what, reason, heard) in rows {
+        let _ = writeln!(text, "| {method} | {what} | `{reason}` | {} |", heard.join(" "));
+    }
+    let path: PathBuf = workspace().join("docs/connectors/voice-fallback.md");
+    if std::env::var_os("INTERLINE_BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(known, text, "docs/connectors/voice-fallback.md is stale; INTERLINE_BLESS=1 writes it anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_leaves_while_it_rings_hears_nothing_more() {
+    let mut gateway = Gateway::start("voice-left", &[]).await.unwrap();
+    let agent = Sipp::agent("agent_never_answers", gateway.agent).start().unwrap();
+    gateway.caller("caller_leaves", "agent").unwrap().run().await.unwrap();
+    agent.end().await.unwrap();
+    let log = gateway.log().await.unwrap();
+    assert_eq!((failures(&log), heard(&log)), (vec![], Vec::<String>::new()), "{log:?}");
+    gateway.is_empty().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_is_referred_or_handed_back() {
+    let mut gateway = Gateway::start("voice-refer", QUICK).await.unwrap();
+    let refer = |scenario: &str| gateway.caller(scenario, "refer").unwrap();
+    let cases = [
+        refer("refer_accepted").with("status", "202 Accepted"),
+        refer("refer_accepted").with("status", "200 OK"),
+        refer("refer_notified_first"),
+        refer("refer_leaves"),
+        refer("refer_unsubscribed"),
+        gateway.caller("caller_gets_it_back", "bye").unwrap(),
+    ];
+    for (no, caller) in cases.into_iter().enumerate() {
+        caller.run().await.unwrap();
+        let log = gateway.log().await.unwrap();
+        let ended = log
+            .iter()
+            .find(|entry| entry["kind"] == "transfer_ended")
+            .map(|entry| entry["outcome"].to_string());
+        assert!(ended.is_some_and(|outcome| outcome.contains("handed_off")), "{no}: {log:?}");
+        assert_eq!(failures(&log), Vec::<String>::new(), "{no}");
+    }
+    gateway.is_empty().await.unwrap();
+}
+
+/// An INVITE by hand, with one thing about it that matters. What comes back first that is no 100.
+async fn refused(server: u16, user: &str, lines: &str, body: &str) -> Result<String> {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+    let own = socket.local_addr()?;
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let request = format!(
+        "INVITE sip:{user}@127.0.0.1:{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{id};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@{own}>;tag=1\r\nTo: <sip:{user}@127.0.0.1>\r\nCall-ID: {id}\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:a@{own}>\r\n{lines}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.send_to(request.as_bytes(), ("127.0.0.1", server)).await?;
+    let mut buffer = vec![0; 4096];
+    loop {
+        let received = tokio::time::timeout(Duration::from_secs(5), socket.recv_from(&mut buffer)).await;
+        let (length, _) = received.context("no answer")??;
+        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if !answer.starts_with("SIP/2.0 100 ") {
+            return Ok(answer);
+        }
+    }
+}
+
+fn sdp(media: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_a_call_is_refused_as_the_standard_says() {
+    let gateway = Gateway::start("voice-refused", &[]).await.unwrap();
+    let good = sdp("m=audio 4000 RTP/AVP 0");
+    let g729 = sdp("m=audio 4000 RTP/AVP 18\r\na=rtpmap:18 G729/8000");
+    for (user, lines, body, code, field) in [
+        ("nobody", "", good.as_str(), "404", ""),
+        ("answer", "Require: path\r\n", &good, "420", "Unsupported: path"),
+        ("answer", "", &g729, "488", ""),
+        ("answer", "", "this is no session", "400", ""),
+        ("answer", "Session-Expires: 30\r\n", &good, "422", "Min-SE: 90"),
+        ("answer", "Accept: text/plain\r\n", &good, "406", ""),
+        ("answer", "Content-Encoding: gzip\r\n", &good, "415", "Accept-Encoding: identity"),
+    ] {
+        let answer = refused(gateway.sip, user, lines, body).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("SIP/2.0 {code} ")) && answer.contains(field),
+            "{user} {lines}: {answer}"
+        );
+    }
+    gateway.is_empty().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_and_callers_beyond_the_limit_are_turned_away_at_once() {
+    let sources = ("sources: [127.0.0.0/8, \"::1\", ", "sources: [192.0.2.1, ");
+    let closed = Gateway::start("voice-strangers", &[sources]).await.unwrap();
+    let good = sdp("m=audio 4000 RTP/AVP 0");
+    let answer = refused(closed.sip, "answer", "", &good).await.unwrap();
+    assert!(answer.starts_with("SIP/2.0 403 "), "{answer}");
+    drop(closed);
+    let full = Gateway::start_with("voice-full", &[], &[("INTERLINE_VOICE_CALLS", "1")]).await.unwrap();
+    // It is answered, nobody acknowledges it, and it lives for half a minute.
+    let first = refused(full.sip, "answer", "", &good).await.unwrap();
+    assert!(first.starts_with("SIP/2.0 200 "), "{first}");
+    let second = refused(full.sip, "answer", "", &good).await.unwrap();
+    assert!(second.starts_with("SIP/2.0 503 ") && second.contains("Retry-After: "), "{second}");
+}
+
+/// Many calls at once, in every way, and nothing is left of them. `VOICE_SOAK=20000` for as many as that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_many_calls() {
+    let calls: usize = std::env::var("VOICE_SOAK").ok().and_then(|calls| calls.parse().ok()).unwrap_or(200);
+    let gateway = Gateway::start("voice-soak", &[]).await.unwrap();
+    let (each, rate) = ((calls / 2).to_string(), "50");
+    let flags = ["-m", each.as_str(), "-r", rate, "-l", "400"];
+    let before = gateway.server.memory();
+    let agent = Sipp::agent("agent_leaves", gateway.agent).flags(&flags).start().unwrap();
+    let (answered, bridged) = tokio::join!(
+        gateway.caller("caller_leaves", "answer").unwrap().flags(&flags).run(),
+        gateway.caller("caller_stays", "agent").unwrap().flags(&flags).run(),
+    );
+    answered.unwrap();
+    bridged.unwrap();
+    agent.end().await.unwrap();
+    gateway.is_empty().await.unwrap();
+    println!("{calls} calls: {} kB more", (gateway.server.memory() as i64 - before as i64) / 1024);
+}
