@@ -52,7 +52,13 @@ impl Inner {
         wanted
     }
 
-    async fn keep_serving(self: Arc<Self>, host: Arc<dyn Host>, (app, name): Key, serve: Serve, settings: Value) {
+    async fn keep_serving(
+        self: Arc<Self>,
+        host: Arc<dyn Host>,
+        (app, name): Key,
+        serve: Serve,
+        settings: Value,
+    ) {
         loop {
             let why = serve(host.clone(), app.clone(), name.clone(), settings.clone()).await;
             tracing::error!(%app, channel = %name, why, "a channel takes no calls; it is tried again");

@@ -272,7 +272,7 @@ fn is_address(value: &str) -> bool {
 fn quoted_name(value: &str) -> Option<(bool, &str)> {
     let value = value.trim();
     let Some(rest) = value.strip_prefix('"') else {
-        return (value.matches('"').count() % 2 == 0).then_some((false, value));
+        return value.matches('"').count().is_multiple_of(2).then_some((false, value));
     };
     let mut escaped = false;
     for (at, letter) in rest.char_indices() {
