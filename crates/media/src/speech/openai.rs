@@ -57,3 +57,46 @@ impl Hearing for OpenAi {
         Ok(answer.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::routing::post;
+    use interline_connector::Guard;
+
+    use super::*;
+
+    /// Understands what is asked with the right key and fields, and nothing else.
+    async fn answer(headers: HeaderMap, body: Bytes) -> (StatusCode, &'static str) {
+        let has = |part: &[u8]| body.windows(part.len()).any(|here| here == part);
+        let fields =
+            [&b"name=\"model\""[..], b"whisper-1", b"name=\"language\"", b"filename=\"said.wav\"", b"RIFF"];
+        if headers["authorization"] != "Bearer sk-test" {
+            return (StatusCode::UNAUTHORIZED, "");
+        }
+        if !fields.iter().all(|field| has(field)) {
+            return (StatusCode::BAD_REQUEST, "");
+        }
+        (StatusCode::OK, r#"{"text":" An agent, please. "}"#)
+    }
+
+    async fn asking(key: &str) -> OpenAi {
+        let app = axum::Router::new().route("/v1/audio/transcriptions", post(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base: Url = format!("http://{}/", listener.local_addr().expect("bound")).parse().expect("a URL");
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let guard = Guard::default();
+        guard.allow(&base);
+        let http = Http::new(guard).expect("TLS");
+        let key = Some(key.to_owned().into());
+        OpenAi { base, key, model: "whisper-1".to_owned(), language: Some("en".to_owned()), http }
+    }
+
+    #[tokio::test]
+    async fn a_service_understands() {
+        let said = Utterance { samples: vec![5; 8000] };
+        assert_eq!(asking("sk-test").await.understand(&said).await, Ok(" An agent, please. ".to_owned()));
+        assert!(asking("sk-other").await.understand(&said).await.is_err());
+    }
+}

@@ -10,8 +10,9 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use rsipstack::dialog::dialog::DialogStateReceiver;
+use rsipstack::dialog::dialog::{Dialog, DialogState, DialogStateReceiver};
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
@@ -25,6 +26,7 @@ use rsipstack::transport::{
 };
 use rsipstack::{EndpointBuilder, Error};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::inspect::{Inspector, StreamGate};
@@ -181,6 +183,7 @@ impl Edge {
         if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
             let mut transaction = transaction;
             tokio::spawn(async move {
+                settled(&dialog).await;
                 // An error is a request out of turn; it was answered, or is to be ignored.
                 let _ = dialog.handle(&mut transaction).await;
             });
@@ -297,6 +300,27 @@ impl Invited {
                 Err(error)
             }
         }
+    }
+}
+
+/// Waits while another request of the dialog is being answered: the stack takes a request that comes meanwhile for one of a
+/// dialog that is not up, and a second re-INVITE would never be answered.
+async fn settled(dialog: &Dialog) {
+    let until = Instant::now() + Duration::from_secs(2);
+    let busy = |state: &DialogState| {
+        matches!(
+            state,
+            DialogState::Updated(..)
+                | DialogState::Publish(..)
+                | DialogState::Notify(..)
+                | DialogState::Refer(..)
+                | DialogState::Message(..)
+                | DialogState::Info(..)
+                | DialogState::Options(..)
+        )
+    };
+    while busy(&dialog.state()) && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -74,6 +74,8 @@ async fn accepts(way: &Way<'_>, agent: &Leg, whisper: &Whisper) -> Result<Option
 
 async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
     let caller = &way.call.leg;
+    // Whoever is there is heard at once, and not after "I am connecting you".
+    caller.session().abort();
     way.tell(Progress::Bridged).await;
     let (ended, why) = loop {
         let _joined = bridge(caller.session(), agent.session());
