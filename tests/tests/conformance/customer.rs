@@ -129,7 +129,7 @@ impl Customer {
     }
 
     /// The agent's lines that hold one of these words, in order: a stand-in may say something of its own.
-    pub fn from_agent(&self, holding: &str) -> Vec<String> {
+    pub fn said_by_agent(&self, holding: &str) -> Vec<String> {
         let agents = self.drawn().into_iter().filter(|(text, agent)| *agent && text.contains(holding));
         agents.map(|(text, _)| text).collect()
     }

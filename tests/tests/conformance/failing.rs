@@ -152,7 +152,7 @@ pub async fn server_killed(kind: Kind) -> Result<()> {
     let most = if kind.connector.manifest().dedupe == Dedupe::ByKey { 0 } else { KILLS };
     ensure!(heard.len() - once.len() <= most, "doubled: {heard:?}");
     let seen: Vec<String> =
-        customer.from_agent("desk ").into_iter().filter(|text| text.ends_with('.')).collect();
+        customer.said_by_agent("desk ").into_iter().filter(|text| text.ends_with('.')).collect();
     taken.push("desk is done.".to_owned());
     ensure!(seen == taken, "the customer saw {seen:?} of {taken:?}\n{}", world.story(&customer).await);
     world.close().await

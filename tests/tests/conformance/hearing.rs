@@ -136,7 +136,7 @@ pub async fn stream_killed(kind: Kind) -> Result<()> {
         customer.say(&format!("heard round {round}")).await?;
         world.desk().sees(&chat, &format!("heard round {round}")).await?;
     }
-    let seen = customer.from_agent("told into round");
+    let seen = customer.said_by_agent("told into round");
     let wanted: Vec<String> = (1..=3).map(|n| format!("told into round {n}")).collect();
     ensure!(seen == wanted, "{seen:?}");
     let heard = world.desk().heard(&chat, "heard round")?;

@@ -36,7 +36,7 @@ pub async fn both_ways_in_order(kind: Kind) -> Result<()> {
     let numbered = |words: &str| -> Vec<String> { (0..LINES).map(|n| format!("{words} {n}.")).collect() };
     let heard = desk.heard(&chat, "from the customer")?;
     ensure!(heard == numbered("from the customer"), "the desk heard {heard:?}");
-    let seen = customer.from_agent("from the desk");
+    let seen = customer.said_by_agent("from the desk");
     ensure!(seen == numbered("from the desk"), "the customer saw {seen:?}");
     let timeline = world.timeline(&customer).await?;
     for words in ["from the customer", "from the desk"] {
@@ -136,11 +136,11 @@ pub async fn long_text(kind: Kind) -> Result<()> {
     let mut parts = world.desk().heard(&chat, "")?.split_off(before);
     parts.pop();
     ensure!(pressed(&parts) == pressed(&[up]), "the desk got {} parts: {parts:?}", parts.len());
-    let before = customer.from_agent("").len();
+    let before = customer.said_by_agent("").len();
     world.desk().says(&chat, &down).await?;
     world.desk().says(&chat, "that was all of mine").await?;
     customer.sees("that was all of mine").await?;
-    let mut parts = customer.from_agent("").split_off(before);
+    let mut parts = customer.said_by_agent("").split_off(before);
     parts.pop();
     ensure!(pressed(&parts) == pressed(&[down]), "the customer got {} parts: {parts:?}", parts.len());
     world.close().await

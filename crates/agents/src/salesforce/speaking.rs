@@ -56,6 +56,9 @@ impl Talk<'_> {
                 Ok(Some(Done::default()))
             }
             Body::ReturnPackage(_)
+            | Body::TurnDone(_)
+            | Body::Voice(_)
+            | Body::Work { .. }
             | Body::Opened
             | Body::Queued { .. }
             | Body::AgentJoined { .. }

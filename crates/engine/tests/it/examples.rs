@@ -58,7 +58,7 @@ fn billing_goes_to_an_agent_with_what_is_known() {
         let anna = opens(&node).await;
         node.say(&anna, "I have a billing question").await;
         node.until_seen(&anna, "bot: I am connecting you to one of our billing agents.").await;
-        until("the agent's side has it", async || shop.desk.conversations().first().map(|_| ())).await;
+        until("the agent's side has it", async || shop.desk.desk().chats().first().map(|_| ())).await;
         let state = node.state(&anna).await;
         let transfer = state.transfer.unwrap();
         assert_eq!(transfer.data["topic"], "billing");
@@ -178,7 +178,7 @@ fn an_llm_decides_to_hand_over() {
             .await;
         node.say(&anna, "give me a human").await;
         node.until_seen(&anna, "bot: I am connecting you to a colleague.").await;
-        until("the agent's side has it", async || shop.desk.conversations().first().map(|_| ())).await;
+        until("the agent's side has it", async || shop.desk.desk().chats().first().map(|_| ())).await;
         let transfer = node.state(&anna).await.transfer.unwrap();
         assert_eq!(transfer.data["reason"], "The customer asked for a human.");
         node.engine.stop().await;

@@ -45,7 +45,13 @@ fn item(seq: u64, by: Speaker, body: Body) -> Item {
         only_close: false,
         gone: false,
     };
-    let customer = Customer { id: "cus_1".into(), channel: "web".into(), address: "ann@web".into(), profile };
+    let customer = Customer {
+        id: "cus_1".into(),
+        channel: "web".into(),
+        address: "ann@web".into(),
+        profile,
+        connection: Default::default(),
+    };
     Item {
         entry,
         participant,
@@ -65,6 +71,7 @@ pub(in crate::genesys) fn open_item(seq: u64) -> Item {
         skills: vec!["refunds".into(), "german".into()],
         data: BTreeMap::from([("order".to_owned(), "A-17 „ß“".to_owned())]),
         summary: "- I want my money back".into(),
+        ..Context::default()
     };
     item
 }

@@ -260,6 +260,7 @@ fn item(seq: u64, by: Speaker, body: Body) -> Item {
             channel: "web".into(),
             address: "ada".into(),
             profile: Default::default(),
+            connection: Default::default(),
         },
         owner: Owner::Agent,
     };

@@ -51,6 +51,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// One thing that was heard.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them")]
 enum Was {
     Event(Option<String>, AgentEvent, Vec<Incoming>),
     Typing(bool),
@@ -344,6 +345,7 @@ fn item(seq: u64, by: Speaker, body: Body) -> Item {
                 channel: "web".into(),
                 address: "ann".into(),
                 profile: Profile::default(),
+                connection: Default::default(),
             },
             owner: Owner::Agent,
         },
@@ -376,6 +378,7 @@ fn open() -> Item {
         skills: vec!["german".into(), "billing".into()],
         data: BTreeMap::from([("plan".to_owned(), "gold".to_owned())]),
         summary: "- my laptop is broken".into(),
+        ..Context::default()
     };
     open.participant.queue = Some(super::simulator::QUEUE.to_owned());
     open.transcript = Some("https://chat.example.com/t/token".parse().expect("a URL"));
