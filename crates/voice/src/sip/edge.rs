@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rsipstack::dialog::dialog::{Dialog, DialogState, DialogStateReceiver};
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
@@ -183,7 +183,7 @@ impl Edge {
         if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
             let mut transaction = transaction;
             tokio::spawn(async move {
-                settled(&dialog).await;
+                settled(|| dialog.state()).await;
                 // An error is a request out of turn; it was answered, or is to be ignored.
                 let _ = dialog.handle(&mut transaction).await;
             });
@@ -304,8 +304,8 @@ impl Invited {
 }
 
 /// Waits while another request of the dialog is being answered: the stack takes a request that comes meanwhile for one of a
-/// dialog that is not up, and a second re-INVITE would never be answered.
-async fn settled(dialog: &Dialog) {
+/// dialog that is not up, and a second re-INVITE would never be answered; a request of ours it would not send at all.
+pub(crate) async fn settled(state: impl Fn() -> DialogState) {
     let until = Instant::now() + Duration::from_secs(2);
     let busy = |state: &DialogState| {
         matches!(
@@ -319,7 +319,7 @@ async fn settled(dialog: &Dialog) {
                 | DialogState::Options(..)
         )
     };
-    while busy(&dialog.state()) && Instant::now() < until {
+    while busy(&state()) && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

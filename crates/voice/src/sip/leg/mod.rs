@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::sip::digest::{self, Account};
-use crate::sip::edge::{Edge, abilities};
+use crate::sip::edge::{Edge, abilities, settled};
 use crate::sip::frag::News;
 use crate::sip::inspect::CHALLENGED;
 use crate::sip::text::reason;
@@ -278,6 +278,7 @@ impl Leg {
         headers: Vec<Header>,
         body: Option<Vec<u8>>,
     ) -> Option<Response> {
+        settled(|| self.0.dialog.state()).await;
         let first = self.0.dialog.request(method, Some(headers.clone()), body.clone()).await.ok()??;
         let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
             return Some(first);
