@@ -146,6 +146,10 @@ async fn whoever_may_read_reads_everything() {
         if operation.method != "GET" || operation.role != "read" || operation.id == "watch_events" {
             continue;
         }
+        // A chat has no SIP messages: that too is "no such thing here".
+        if operation.id == "draw_call" {
+            continue;
+        }
         let reader = world.key(Some(A), KeyRole::Read).await;
         let name = if operation.id == "get_credential" { "main" } else { "desk" };
         let path = known.path(&operation, A).replace("/desk", &format!("/{name}"));

@@ -43,11 +43,14 @@ const APP: &str = include_str!("app.yaml");
 const PAGE: &str = include_str!("index.html");
 const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-00000000de30";
 
+/// Where a demo is found that was told nothing else.
+const PORT: u16 = 8080;
+
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct Flags {
     /// The port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = PORT)]
     port: u16,
     /// Where the demo keeps its data.
     #[arg(long, value_name = "DIR", default_value = ".demo")]
@@ -94,7 +97,7 @@ pub async fn run(flags: Flags) -> Result<()> {
     let tenant = Tenant { app: bot_id.as_str().into(), credential: credential.clone() };
     let desks = desks::open(&node, &tenant, flags.port).await?;
     node.apply(with_agents(document, &desks)?).await?;
-    let phones = voice::Phones::new(&flags.data)?;
+    let phones = voice::Phones::new(&flags.data, sip_port(flags.port))?;
     node.apply(phones.app()?.document).await?;
     let botkit = botkit(&bot_id, &secret);
     let more = |routes: Router| {
@@ -113,6 +116,11 @@ pub async fn run(flags: Flags) -> Result<()> {
         announce_calls(phones);
     })
     .await
+}
+
+/// The well-known port of SIP for the usual demo. One on a port of its own may not be the only one here.
+fn sip_port(http: u16) -> u16 {
+    if http == PORT { 5060 } else { 0 }
 }
 
 /// BotKit's stand-in, on our own port: its paths are none of ours.

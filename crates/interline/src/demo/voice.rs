@@ -22,16 +22,16 @@ pub struct Phones {
 }
 
 impl Phones {
-    /// Takes ports: the one of SIP if it is free.
+    /// Takes ports: `usual` for SIP if it is free, else any.
     ///
     /// # Errors
     /// None is.
-    pub fn new(data: &Path) -> Result<Self> {
+    pub fn new(data: &Path, usual: u16) -> Result<Self> {
         let free = |port: u16| -> Option<SocketAddr> {
             let bound = UdpSocket::bind(("127.0.0.1", port)).ok()?.local_addr().ok()?;
             std::net::TcpListener::bind(bound).ok().map(|_| bound)
         };
-        let sip = free(5060).or_else(|| free(0)).context("no port is free for SIP")?;
+        let sip = free(usual).or_else(|| free(0)).context("no port is free for SIP")?;
         let agent = free(0).context("no port is free for the agent")?;
         Ok(Self { sip, agent, data: data.join("voice") })
     }

@@ -300,10 +300,12 @@ impl AgentChat {
             if self.admin().version >= 4 {
                 control["messageId"] = id.clone().into();
             }
+            // Before it is seen: whoever sees it may end the chat at once, and it was said all the same.
+            let told = self.envelope(user, json!([control]), json!({ "agentChat": true }));
+            let told = bytes(&told.ok_or(ActError::NotOpen)?);
             let place = self.instance().desk().line(chat, line.with_id(id)).ok_or(ActError::NotOpen)?;
-            let told =
-                self.tell_and_wait(user, "agent_text", json!([control]), json!({ "agentChat": true })).await;
-            if let Err(error) = told {
+            let told = self.instance().tell_and_wait("agent_text", user, told).await;
+            if let Err(error) = told.map_err(ActError::Failed) {
                 self.instance().desk().failed(chat, place, &error.to_string());
                 return Err(error);
             }
