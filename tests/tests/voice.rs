@@ -73,7 +73,12 @@ impl Gateway {
     async fn log(&mut self) -> Result<Vec<Value>> {
         let began = Instant::now();
         loop {
-            let all = self.operator.list("/conversations?limit=100").await?;
+            // A connection that was idle for long may have been closed meanwhile.
+            let all = match self.operator.list("/conversations?limit=100").await {
+                Ok(all) => all,
+                Err(error) if began.elapsed() > Duration::from_secs(20) => return Err(error),
+                Err(_) => continue,
+            };
             let new = all.iter().find(|one| !self.seen.iter().any(|seen| one["id"] == **seen));
             if let Some(one) = new.filter(|one| one["closed_at"].is_string()) {
                 let id = one["id"].as_str().context("an id")?.to_owned();
