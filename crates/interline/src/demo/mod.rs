@@ -52,6 +52,9 @@ pub struct Flags {
     /// The port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = PORT)]
     port: u16,
+    /// Nobody of ours calls by itself.
+    #[arg(long)]
+    no_call: bool,
     /// Where the demo keeps its data.
     #[arg(long, value_name = "DIR", default_value = ".demo")]
     data: PathBuf,
@@ -113,7 +116,7 @@ pub async fn run(flags: Flags) -> Result<()> {
     node.run(more, |engine| {
         told.enter_webhooks(engine, &tenant.app);
         announce(&base, &bot_id, &secret, &key, &told);
-        announce_calls(phones);
+        announce_calls(phones, flags.no_call);
     })
     .await
 }
@@ -148,15 +151,13 @@ fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
 
 /// Somebody calls by itself, once; a person with a softphone may call as well.
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to call")]
-fn announce_calls(phones: voice::Phones) {
-    println!(
-        "Call {} with any softphone (1: a human, 2: opening hours). A caller and an agent of ours",
-        phones.uri()
-    );
-    println!(
-        "do so now; in half a minute there is something to listen to in {}\n",
-        phones.folder().display()
-    );
+fn announce_calls(phones: voice::Phones, only_people: bool) {
+    println!("Call {} with any softphone (1: a human, 2: opening hours).", phones.uri());
+    if only_people {
+        return;
+    }
+    println!("A caller and an agent of ours do so now; in half a minute there is something to listen to in");
+    println!("{}\n", phones.folder().display());
     tokio::spawn(async move {
         if let Err(error) = phones.try_out().await {
             tracing::warn!(%error, "the demo's call did not come about");
