@@ -41,7 +41,7 @@ export class Interline {
   /** Starts the process (again) on the same port and data directory; resolves when `/readyz` says 200. */
   async boot() {
     const printedBefore = this.output.length;
-    const child = spawn(BIN, ['demo', '--no-call', '--port', String(this.port), '--data', this.data], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(BIN, ['demo', '--no-voice', '--port', String(this.port), '--data', this.data], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     let failure;

@@ -52,9 +52,9 @@ pub struct Flags {
     /// The port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = PORT)]
     port: u16,
-    /// Nobody of ours calls by itself.
+    /// Without telephones.
     #[arg(long)]
-    no_call: bool,
+    no_voice: bool,
     /// Where the demo keeps its data.
     #[arg(long, value_name = "DIR", default_value = ".demo")]
     data: PathBuf,
@@ -100,8 +100,13 @@ pub async fn run(flags: Flags) -> Result<()> {
     let tenant = Tenant { app: bot_id.as_str().into(), credential: credential.clone() };
     let desks = desks::open(&node, &tenant, flags.port).await?;
     node.apply(with_agents(document, &desks)?).await?;
-    let phones = voice::Phones::new(&flags.data, sip_port(flags.port))?;
-    node.apply(phones.app()?.document).await?;
+    let phones = if flags.no_voice {
+        None
+    } else {
+        let phones = voice::Phones::new(&flags.data, sip_port(flags.port))?;
+        node.apply(phones.app()?.document).await?;
+        Some(phones)
+    };
     let botkit = botkit(&bot_id, &secret);
     let more = |routes: Router| {
         let pages = pages(Login { credential, bot_id: bot_id.clone() });
@@ -116,7 +121,9 @@ pub async fn run(flags: Flags) -> Result<()> {
     node.run(more, |engine| {
         told.enter_webhooks(engine, &tenant.app);
         announce(&base, &bot_id, &secret, &key, &told);
-        announce_calls(phones, flags.no_call);
+        if let Some(phones) = phones {
+            announce_calls(phones);
+        }
     })
     .await
 }
@@ -151,11 +158,8 @@ fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
 
 /// Somebody calls by itself, once; a person with a softphone may call as well.
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to call")]
-fn announce_calls(phones: voice::Phones, only_people: bool) {
+fn announce_calls(phones: voice::Phones) {
     println!("Call {} with any softphone (1: a human, 2: opening hours).", phones.uri());
-    if only_people {
-        return;
-    }
     println!("A caller and an agent of ours do so now; in half a minute there is something to listen to in");
     println!("{}\n", phones.folder().display());
     tokio::spawn(async move {
