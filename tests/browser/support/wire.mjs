@@ -8,6 +8,8 @@ export async function startWire(targetPort) {
   let cut = false;
   /** So many more bytes go up. */
   let left = Infinity;
+  /** When so many are left it takes a breath: a browser tells a page how far an upload got every 50 ms at most. */
+  let breath = -Infinity;
   const server = createServer((near) => {
     if (cut) return near.resetAndDestroy();
     const far = connect(targetPort, '127.0.0.1');
@@ -23,7 +25,11 @@ export async function startWire(targetPort) {
       far.write(bytes.subarray(0, Math.max(0, left)));
       left -= bytes.length;
       if (left <= 0) wire.cut();
-      else if (far.writableNeedDrain) far.once('drain', () => near.resume()) && near.pause();
+      else if (left <= breath) {
+        breath = -Infinity;
+        near.pause();
+        setTimeout(() => near.resume(), 250);
+      } else if (far.writableNeedDrain) far.once('drain', () => near.resume()) && near.pause();
     });
     near.on('end', () => far.end());
     far.pipe(near);
@@ -38,6 +44,7 @@ export async function startWire(targetPort) {
     /** Cuts it when so many bytes more went up. */
     cutAfter(bytes) {
       left = bytes;
+      breath = bytes / 2;
     },
     get isCut() {
       return cut;
