@@ -34,9 +34,15 @@ pub struct Recorder {
 
 /// One recording's way to its file. Dropped: the file is finished.
 pub struct Tape {
+    end: End,
+    lost: bool,
+}
+
+/// Finishes a file.
+#[derive(Clone)]
+pub struct End {
     id: u64,
     jobs: SyncSender<Job>,
-    lost: bool,
 }
 
 impl Recorder {
@@ -50,7 +56,7 @@ impl Recorder {
         let jobs = self.jobs()?;
         let stopped = || io::Error::other("the recorder has stopped");
         jobs.try_send(Job::Open(id, file)).map_err(|_| stopped())?;
-        Ok(Tape { id, jobs, lost: false })
+        Ok(Tape { end: End { id, jobs }, lost: false })
     }
 
     fn jobs(&self) -> io::Result<SyncSender<Job>> {
@@ -68,7 +74,7 @@ impl Recorder {
 impl Tape {
     /// Adds samples of both channels in turn: heard, sent. Never waits.
     pub fn add(&mut self, samples: Vec<i16>) {
-        match self.jobs.try_send(Job::Samples(self.id, samples)) {
+        match self.end.jobs.try_send(Job::Samples(self.end.id, samples)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) if !self.lost => {
                 self.lost = true;
@@ -78,8 +84,21 @@ impl Tape {
         }
     }
 
-    /// Finishes the file; then `done` is told.
-    pub fn end(&self, done: Option<oneshot::Sender<io::Result<()>>>) {
+    /// What finishes the file.
+    pub fn end(&self) -> &End {
+        &self.end
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        self.end.finish(None);
+    }
+}
+
+impl End {
+    /// Finishes the file; then `done` is told. One that was finished before is whole.
+    pub fn finish(&self, done: Option<oneshot::Sender<io::Result<()>>>) {
         let job = Job::Finish(self.id, done);
         if let Err(TrySendError::Full(job)) = self.jobs.try_send(job) {
             // The file would stay without its length: this one waits, away from the calls.
@@ -87,13 +106,6 @@ impl Tape {
             let waiting = std::thread::Builder::new().name("recording end".to_owned());
             let _ = waiting.spawn(move || jobs.send(job));
         }
-    }
-}
-
-impl Drop for Tape {
-    fn drop(&mut self) {
-        // After `end` this finds no file any more.
-        self.end(None);
     }
 }
 
@@ -118,8 +130,8 @@ fn write(todo: &Receiver<Job>) {
                 }
             }
             Job::Finish(id, done) => {
-                let Some(written) = files.remove(&id) else { continue };
-                let result = written.finish();
+                // Finished before: what failed then is in the log.
+                let result = files.remove(&id).map_or(Ok(()), Written::finish);
                 if let Err(error) = &result {
                     tracing::warn!(%error, "a recording could not be written whole");
                 }
@@ -161,6 +173,7 @@ pub(crate) type Stop = dyn Fn(u64, Option<oneshot::Sender<io::Result<()>>>) + Se
 pub struct Recording {
     pub(crate) id: u64,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) end: End,
 }
 
 impl std::fmt::Debug for Recording {
@@ -177,7 +190,13 @@ impl Recording {
     pub async fn finish(self) -> io::Result<()> {
         let (done, finished) = oneshot::channel();
         (self.stop)(self.id, Some(done));
-        finished.await.unwrap_or_else(|_| Err(io::Error::other("the recording had ended")))
+        if let Ok(result) = finished.await {
+            return result;
+        }
+        // The call had ended, and the recording with it: the file is whole when the recorder comes to this.
+        let (done, finished) = oneshot::channel();
+        self.end.finish(Some(done));
+        finished.await.unwrap_or_else(|_| Err(io::Error::other("the recorder has stopped")))
     }
 }
 

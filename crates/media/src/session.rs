@@ -244,6 +244,7 @@ impl Session {
         let media = &self.shared.media;
         let (id, leg) = (media.number(), self.shared.id);
         let tape = media.recorder.open(to)?;
+        let end = tape.end().clone();
         self.want(Command::Record(leg, id, tape));
         // Weak: a recording that is forgotten does not keep a call's ports.
         let weak = Arc::downgrade(media);
@@ -252,7 +253,7 @@ impl Session {
                 media.line.send(Command::StopRecord(leg, id, done));
             }
         });
-        Ok(Recording { id, stop })
+        Ok(Recording { id, stop, end })
     }
 
     /// Listens for speech: what is said comes as [`Event::Said`]. An utterance ends with a pause of `pause`. False: nobody

@@ -76,6 +76,22 @@ async fn gone(media: &Media) {
 }
 
 #[tokio::test]
+async fn the_recording_of_a_call_that_ended_is_whole_when_it_is_finished() {
+    // Often: what is looked for is a file that is read before its end was written.
+    for round in 0..20 {
+        let media = media();
+        let (a, b) = call(&media, with(Codec::Pcmu), with(Codec::Pcmu));
+        let at = file(&format!("ended-{round}"));
+        let recording = b.record(&at).expect("a file");
+        let played = b.play(vec![tone(700.0, 60)], Play::default()).done().await;
+        assert_eq!(played, Played::Whole);
+        drop((a, b));
+        recording.finish().await.expect("written");
+        assert!(!channels(&at)[1].is_empty(), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn both_sides_are_recorded() {
     for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722] {
         let media = media();

@@ -88,7 +88,7 @@ impl Command {
             Self::StopRecord(_, id, done) => {
                 let tape = leg.ears.as_mut().and_then(|ears| ears.stop(id));
                 if let (Some(tape), done) = (tape, done) {
-                    tape.end(done);
+                    tape.end().finish(done);
                 }
             }
             Self::Speech(_, to) => leg.ears().speech(to),
