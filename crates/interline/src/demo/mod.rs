@@ -7,9 +7,11 @@
 //!   the next ports      the other vendors' stand-ins, each with the paths of its real host
 //! ```
 
+mod desks;
 mod examples;
 mod voice;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -30,8 +32,6 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
-
-mod desks;
 
 use crate::app_file::AppFile;
 use crate::logs;
@@ -120,10 +120,11 @@ pub async fn run(flags: Flags) -> Result<()> {
     let told = desks.clone();
     node.run(more, |engine| {
         told.enter_webhooks(engine, &tenant.app);
-        announce(&base, &bot_id, &secret, &key, &told);
+        announce(&base, &key, &told);
         if let Some(phones) = phones {
             announce_calls(phones);
         }
+        announce_facts(&base, &bot_id, &secret, &key, &told);
     })
     .await
 }
@@ -156,12 +157,30 @@ fn with_agents(document: Document, desks: &desks::Desks) -> Result<Document> {
     Document::from_json(app).map_err(|invalid| anyhow::anyhow!("{invalid}"))
 }
 
+#[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
+fn announce(base: &str, key: &str, desks: &desks::Desks) {
+    println!("Interline is running. Open these, ask for a human, and play the agent:\n");
+    println!("  both sides: {base}/");
+    println!("  web chat:   {base}/demo/");
+    println!("  agent page: {base}/_sim/botkit/");
+    println!("  status:     {base}/status\n");
+    println!("The shop has a choice of agent systems. Their agent pages:\n");
+    let widest = desks.list().iter().map(|desk| desk.title.len()).max().unwrap_or_default();
+    for desk in desks.list() {
+        println!("  {:<widest$}  {}", desk.title, desk.page);
+    }
+    println!("\nIn the chat, these words lead into example flows: {}\n", examples::words());
+    println!("The key of the API and of the status page (admin): {key}\n");
+}
+
 /// Somebody calls by itself, once; a person with a softphone may call as well.
 #[allow(clippy::print_stdout, reason = "the demo tells a person what to call")]
 fn announce_calls(phones: voice::Phones) {
     println!("Call {} with any softphone (1: a human, 2: opening hours).", phones.uri());
-    println!("A caller and an agent of ours do so now; in half a minute there is something to listen to in");
-    println!("{}\n", phones.folder().display());
+    println!(
+        "A caller and an agent of ours do so now; in half a minute, listen to what both heard and said:\n"
+    );
+    println!("  {0}/caller.wav\n  {0}/agent.wav\n", phones.folder().display());
     tokio::spawn(async move {
         if let Err(error) = phones.try_out().await {
             tracing::warn!(%error, "the demo's call did not come about");
@@ -169,20 +188,12 @@ fn announce_calls(phones: voice::Phones) {
     });
 }
 
-#[allow(clippy::print_stdout, reason = "the demo tells a person what to open")]
-fn announce(base: &str, bot_id: &str, secret: &str, key: &str, desks: &desks::Desks) {
-    println!("Interline is running. Open these, ask for a human, and play the agent:\n");
-    println!("  both sides: {base}/");
-    println!("  web chat:   {base}/demo/");
-    println!("  agent page: {base}/_sim/botkit/");
-    println!("  status:     {base}/status\n");
-    println!("The shop has a choice of agent systems. Their agent pages:\n");
-    for desk in desks.list() {
-        println!("  {:<22} {}", desk.title, desk.page);
+/// The same for a program that started the demo: one line of JSON. A person at a terminal has no use for it.
+#[allow(clippy::print_stdout, reason = "a program reads it")]
+fn announce_facts(base: &str, bot_id: &str, secret: &str, key: &str, desks: &desks::Desks) {
+    if std::io::stdout().is_terminal() {
+        return;
     }
-    println!();
-    println!("In the chat, these words lead into example flows: {}\n", examples::words());
-    println!("The key of the API and of the status page (admin): {key}\n");
     let facts = json!({
         "base": base,
         "app": bot_id,

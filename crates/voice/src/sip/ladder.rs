@@ -58,18 +58,23 @@ impl Ladder {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The drawing.
+    /// The drawing. Of a call that nobody but us began it shows us and whom we called.
     pub fn draw(&self) -> String {
         const WIDE: usize = 34;
-        let mut out = format!("{:>9}  {:<WIDE$}{:<WIDE$}{}\n", "ms", "caller", "interline", "agent");
-        for message in self.messages() {
+        let messages = self.messages();
+        let called = messages.iter().any(|message| message.party == Party::Caller);
+        let (heads, agent_at) =
+            if called { (["caller", "interline", "agent"], WIDE) } else { (["interline", "called", ""], 0) };
+        let heads = format!("{:<WIDE$}{:<WIDE$}{}", heads[0], heads[1], heads[2]);
+        let mut out = format!("{:>9}  {}\n", "ms", heads.trim_end());
+        for message in messages {
             let what: String = message.what.chars().take(WIDE - 6).collect();
             let line = "─".repeat((WIDE - 5).saturating_sub(what.chars().count() + 2));
             // Towards the right: from the caller, and to the agent.
             let right = message.inbound == (message.party == Party::Caller);
             let arrow =
                 if right { format!("── {what} {line}►") } else { format!("◄── {what} {line}") };
-            let indent = if message.party == Party::Caller { 0 } else { WIDE };
+            let indent = if message.party == Party::Caller { 0 } else { agent_at };
             let _ = writeln!(out, "{:>9}  {}│{arrow}│", message.at_ms, " ".repeat(indent));
         }
         out
@@ -134,6 +139,16 @@ mod tests {
         assert!(rows[3].contains("│◄── 486 Busy Here (INVITE)"), "{drawn}");
         ladders.forget("a");
         assert_eq!(ladders.followed(), 1);
+    }
+
+    #[test]
+    fn a_call_of_ours_is_drawn_without_a_caller() {
+        let (ladders, ladder) = (Ladders::default(), Arc::new(Ladder::default()));
+        ladders.follow("a", &ladder, Party::Agent);
+        ladders.saw("a", false, || "INVITE".into());
+        let drawn = ladder.draw();
+        assert!(drawn.lines().next().is_some_and(|heads| heads.ends_with("called")), "{drawn}");
+        assert!(drawn.lines().nth(1).is_some_and(|row| row.contains("  │── INVITE ─")), "{drawn}");
     }
 
     #[test]
