@@ -136,7 +136,7 @@ pub struct Settings {
     pub voice_calls: usize,
     /// The UDP ports for the sound of calls, `16384-32767`.
     pub voice_ports: String,
-    /// Where the sound of calls is received.
+    /// Where the sound of calls is received. All zeros: at the address that SIP names to the other side.
     pub voice_bind: IpAddr,
     /// After so many seconds without sound a call is over.
     pub voice_silence_s: u64,

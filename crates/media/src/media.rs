@@ -19,7 +19,7 @@ use crate::worker::Line;
 /// How calls of a process get their media.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where sockets are bound.
+    /// Where sockets are bound. All zeros: at the address that the other side is told, if it is this machine's.
     pub bind: IpAddr,
     /// The address that is told to others. None: `bind`, or what a session says.
     pub advertise: Option<IpAddr>,

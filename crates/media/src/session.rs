@@ -71,12 +71,12 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(media: Arc<Media>, options: Options) -> Result<Self, NoPort> {
-        let opened = media.ports.open()?;
+        let told = options.local.or(media.config.advertise);
+        let opened = media.ports.open(told)?;
         let mut random = [0; 20];
         getrandom::fill(&mut random).map_err(|_| NoPort)?;
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, ..] = random;
-        let bound = media.ports.address();
-        let told = options.local.or(media.config.advertise).unwrap_or(bound);
+        let told = told.unwrap_or(media.ports.address());
         let local = Local {
             // Nobody can send to an address that means all of ours.
             address: if told.is_unspecified() { loopback(told) } else { told },

@@ -13,6 +13,7 @@ mod place;
 mod remote;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
@@ -103,6 +104,9 @@ pub async fn run(flags: Flags) -> Result<Outcome> {
         let account = account.map(|(username, password)| Account { username, password: password.into() });
         match interline_voice::trial::call(target, account).await {
             Ok(seen) => report.ok(seen),
+            Err(seen) if Path::new(target).is_file() => {
+                report.failed(format!("{seen}. To check the file: interline check --app {target}"));
+            }
             Err(seen) => report.failed(seen),
         }
         return Ok(report.end(String::new(), String::new()));

@@ -79,7 +79,7 @@ impl Bench {
 
     fn side_with(&mut self, codecs: &[(u8, Codec)], inband: bool, change: impl FnOnce(&mut Terms)) -> Side {
         self.legs += 1;
-        let (id, opened, socket) = (self.legs, self.ports.open().expect("ports"), local());
+        let (id, opened, socket) = (self.legs, self.ports.open(None).expect("ports"), local());
         let (events, heard) = mpsc::channel(64);
         let counters = Arc::new(Counters::default());
         let to = opened.rtp.local_addr().expect("bound");
