@@ -15,6 +15,8 @@
 
 pub mod botkit;
 pub mod genesys;
+#[cfg(test)]
+mod hostile;
 pub mod ivr;
 pub mod salesforce;
 pub mod servicenow;
