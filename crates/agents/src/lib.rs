@@ -17,6 +17,8 @@ pub mod botkit;
 pub mod genesys;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod idle;
 pub mod ivr;
 pub mod salesforce;
 pub mod servicenow;
