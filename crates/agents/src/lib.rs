@@ -20,6 +20,7 @@ mod hostile;
 #[cfg(test)]
 mod idle;
 pub mod ivr;
+mod refusals;
 pub mod salesforce;
 pub mod servicenow;
 pub mod voice;
