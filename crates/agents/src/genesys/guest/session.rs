@@ -96,7 +96,7 @@ impl Integration {
         match chat.run(link).await {
             Ok(()) => {
                 if let Some(line) = chat.line.take() {
-                    line.close().await;
+                    Box::pin(line.close()).await;
                 }
                 RunEnd::Over
             }
