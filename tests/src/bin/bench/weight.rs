@@ -17,10 +17,11 @@ use crate::table::met;
 const AIM: f64 = 40.0;
 /// The first crowd is this part of all.
 const FIRST: usize = 5;
-/// So many ask for a human at a time: people come one after another, and what a rush leaves behind is no transfer's.
+/// So many ask for a human, or say something, at a time: people come one after another, and what a rush leaves behind is no
+/// transfer's.
 const AT_ONCE: usize = 32;
-/// Connections that nobody uses are closed after 4 s.
-const SETTLED: Duration = Duration::from_secs(6);
+/// Connections that nobody uses for 4 s are closed within 8 s.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// The table.
 ///
@@ -63,7 +64,9 @@ async fn crowds(kind: Kind, first: usize, live: usize) -> Result<(&'static str, 
         let all = whom.end;
         scene.hand_over(whom, AT_ONCE).await?;
         // Of all that are live: a conversation that nobody uses is not kept in memory.
-        try_join_all(scene.tabs[..all].iter_mut().map(|tab| tab.ask("a line of an ordinary length"))).await?;
+        for some in scene.tabs[..all].chunks_mut(AT_ONCE) {
+            try_join_all(some.iter_mut().map(|tab| tab.ask("a line of an ordinary length"))).await?;
+        }
         tokio::time::sleep(SETTLED).await;
         *weight = scene.server.memory();
     }
