@@ -15,7 +15,12 @@
 
 pub mod botkit;
 pub mod genesys;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod idle;
 pub mod ivr;
+mod refusals;
 pub mod salesforce;
 pub mod servicenow;
 pub mod voice;

@@ -313,6 +313,11 @@ pub enum FileRefused {
 }
 
 impl FileRefused {
+    /// What the agent who sent the file reads in the chat.
+    pub fn for_agent(&self, name: Option<&str>) -> String {
+        format!("{} was not sent to the customer. {self}", name.unwrap_or("A file"))
+    }
+
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {

@@ -92,6 +92,18 @@ pub enum Heard {
         /// Up to here.
         up_to: UpTo,
     },
+    /// A vendor took what the customer said, and tells now that it could not handle it. To the customer it is the same as if it
+    /// had been refused at once. Of a line of several parts the first counts.
+    Refused {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The participant.
+        participant: ParticipantNo,
+        /// What the vendor calls that part ([`crate::Done::remote_ids`]). One that nobody knows changes nothing.
+        remote_id: String,
+        /// The vendor's own word for it: for the operator.
+        code: String,
+    },
     /// A vendor tells that its agent is typing, or stopped.
     Typing {
         /// The conversation.

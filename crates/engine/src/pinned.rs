@@ -2,6 +2,9 @@
 //!
 //! The task runs the connector's `run` with a [`Link`]. A lost session is resumed from its document where the manifest
 //! says so, also after a restart of ours; else the agent is lost and the transfer goes on with the next rung.
+//!
+//! A thousand sessions mostly wait. What a session does now and then is boxed, here and in the connectors, so that its state is
+//! there while it is done and not as long as the session lasts.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -182,7 +185,7 @@ impl Session {
                 Ok(Some(row)) if !row.row.done && row.about.participant.to.is_none() => {}
                 // Its part is over; nothing more will be delivered.
                 Ok(_) => {
-                    self.over().await;
+                    Box::pin(self.over()).await;
                     return None;
                 }
                 Err(_) => {}
@@ -204,7 +207,7 @@ impl Session {
                     why
                 }
             };
-            self.insist(|| self.lost(&why)).await;
+            Box::pin(self.insist(|| self.lost(&why))).await;
             return None;
         }
     }
@@ -228,7 +231,6 @@ impl Session {
     /// The connector has the session, until it is lost or over.
     async fn run_once(&self) -> RunEnd {
         let document = self.row().await.ok().flatten().and_then(|row| row.row.session);
-        let document = document.and_then(|text| serde_json::from_str(&text).ok());
         let mut link = Line { session: self, document, current: None, noted: None };
         caught(self.agent.run(&mut link))
             .await
@@ -237,7 +239,7 @@ impl Session {
 
     async fn row(&self) -> Result<Option<Row>, Trouble> {
         let mut guard = self.slot.live.lock().await;
-        self.inner.load(&self.slot, &mut guard).await?;
+        Box::pin(self.inner.load(&self.slot, &mut guard)).await?;
         Ok(guard.as_ref().and_then(|live| live.rows.get(&self.no)).cloned())
     }
 
@@ -325,7 +327,8 @@ enum Found {
 
 struct Line<'a> {
     session: &'a Session,
-    document: Option<Value>,
+    /// As a text: it is read once, when the connector begins.
+    document: Option<String>,
     /// What was handed out and is not settled.
     current: Option<(Row, Arc<Entry>, observe::Delivery)>,
     /// The attempt that this run noted, so that it is not taken for one of an earlier run.
@@ -392,7 +395,7 @@ impl Line<'_> {
 #[async_trait]
 impl Link for Line<'_> {
     fn session(&self) -> Option<Value> {
-        self.document.clone()
+        serde_json::from_str(self.document.as_ref()?).ok()
     }
 
     async fn next(&mut self) -> Option<Next> {
@@ -401,7 +404,7 @@ impl Link for Line<'_> {
             if let Some(aside) = aside {
                 return Some(Next::Aside(aside));
             }
-            let wait = match self.look().await {
+            let wait = match Box::pin(self.look()).await {
                 Ok(Found::Item(row, entry, item)) => {
                     let Session { slot, agent, .. } = self.session;
                     let attempt = observe::Delivery::begin(&slot.key, &row, &entry, Some(agent));
@@ -427,8 +430,8 @@ impl Link for Line<'_> {
             tracing::warn!(%seq, "a duplex connector settled an entry that it was not given");
             return;
         };
-        if let Some(session) = result.as_ref().ok().and_then(|done| done.session.clone()) {
-            self.document = Some(session);
+        if let Some(session) = result.as_ref().ok().and_then(|done| done.session.as_ref()) {
+            self.document = Some(session.to_string());
         }
         if result.is_ok() {
             self.session.fruitful.store(true, Ordering::Relaxed);
@@ -479,7 +482,7 @@ impl Link for Line<'_> {
 
     async fn save(&mut self, session: Value) {
         let text = session.to_string();
-        self.document = Some(session);
+        self.document = Some(text.clone());
         let save = move |row: &mut Row| row.row.session = Some(text.clone());
         let save = &save;
         self.session.insist(|| self.session.change_row(save)).await;

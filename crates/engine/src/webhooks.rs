@@ -5,11 +5,12 @@ use std::sync::Arc;
 use interline_connector::webhook::{History, HistoryQuery};
 use interline_connector::{AgentSystem, Answer, FileRefused, Heard, Incoming, Rejected, Unverified};
 use interline_core::conversation::classify::Call;
-use interline_core::conversation::input::AgentEvent;
+use interline_core::conversation::input::{AgentEvent, DeliveryResult};
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::request_id::RequestId;
 use interline_core::conversation::state::Customer;
-use interline_core::{AppId, ConversationId, CustomerId, File, Input, IntegrationName, ParticipantNo};
+use interline_core::transfer::{Failure, Reason};
+use interline_core::{AppId, ConversationId, CustomerId, File, Input, IntegrationName, ParticipantNo, Seq};
 use url::Url;
 
 use crate::address;
@@ -205,6 +206,10 @@ impl Inner {
                 let slot = self.theirs(app, &conversation, participant, proven).await?;
                 self.agent_reached(&slot, participant, mark, up_to).await.map(|()| None)
             }
+            Heard::Refused { conversation, participant, remote_id, code } => {
+                let slot = self.theirs(app, &conversation, participant, proven).await?;
+                self.refused_late(runtime, &slot, participant, &remote_id, code).await
+            }
             Heard::Typing { conversation, participant, on } => {
                 let slot = self.theirs(app, &conversation, participant, proven).await?;
                 self.agent_types(&slot, participant, on).await;
@@ -247,6 +252,38 @@ impl Inner {
             Some((_, agent)) => agent.refused(&brief, session, files, why).await,
             None => false,
         }
+    }
+
+    /// An entry was taken, and is refused now: as if it had been at once, and once for all of its parts.
+    async fn refused_late(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        slot: &Arc<Slot>,
+        participant: ParticipantNo,
+        remote_id: &str,
+        code: String,
+    ) -> Result<Option<Answer>, Trouble> {
+        let (app, conversation) = (slot.key.app.as_str(), slot.key.conversation.as_str());
+        let mut guard = slot.live.lock().await;
+        self.load(slot, &mut guard).await?;
+        let row = guard.as_ref().and_then(|live| live.rows.get(&participant)).ok_or(Trouble::Unknown)?;
+        let found = self.store.remote_to_seq(app, conversation, i64::from(participant.0), remote_id).await?;
+        let Some((seq, _)) = found else {
+            // It may be quicker than the answer to the delivery, which names it.
+            let under_way = !row.row.done && row.row.cursor < row.row.head;
+            return Ok(under_way.then(|| Answer::error(503, "try again: this is not known yet")));
+        };
+        let by = row.integration();
+        let key = InboxKey {
+            integration: by.clone(),
+            scope: format!("{conversation}/{participant}"),
+            external_id: format!("refused/{seq}"),
+        };
+        let failure = Failure { reason: Reason::BadRequest, code: Some(code) };
+        let result = DeliveryResult::Refused(failure);
+        let input = Input::Delivery { participant, seq: Seq(seq.unsigned_abs()), result };
+        self.change(runtime, slot, &mut guard, Change::inputs(&by, vec![input], Some(key))).await?;
+        Ok(None)
     }
 
     /// Whose conversation it is.

@@ -70,8 +70,8 @@ fn scenario(name: &str) -> Option<Scenario> {
         };
     }
     table! {
-        opening: open_with_context, queue_position, agent_joins, lines_while_queued, second_handover;
-        talking: both_ways_in_order, typing, receipts, agent_transfer, long_text, rich_degraded;
+        opening: open_with_context, stranger, queue_position, agent_joins, lines_while_queued, second_handover;
+        talking: both_ways_in_order, typing, receipts_delivered, receipts_read, agent_transfer, long_text, rich_degraded;
         filing: files_to_agent, files_to_customer, files_refused;
         ending: customer_ends, agent_ends, operator_ends, no_agents, outside_hours, queue_timeout, customer_silent;
         failing: token_expires, rate_limited, error_before_effect, error_after_effect, dropped_after_effect,
@@ -150,7 +150,7 @@ fn honest(kind: Kind) -> Result<()> {
     }
     for (can, name) in [
         (manifest.takes.typing, "typing"),
-        (manifest.takes.receipts, "receipts"),
+        (manifest.takes.receipts, "receipts_delivered"),
         (manifest.takes.files.is_some(), "files_to_agent"),
         (manifest.signals.queued, "queue_position"),
         (manifest.signals.joined, "agent_joins"),

@@ -61,6 +61,24 @@ pub async fn open_with_context(kind: Kind) -> Result<()> {
     world.close().await
 }
 
+pub async fn stranger(kind: Kind) -> Result<()> {
+    let mut world = World::open(kind).await?;
+    let odd = json!({ "secureCustomData": {
+        "tier": { "levels": ["gold", { "since": 9_007_199_254_740_993_u64 }, null] },
+        "account": 18_446_744_073_709_551_615_u64, "": "no name", "with \"quotes\" & <tags>": "a\nline break",
+        "long": "x".repeat(4_000), "empty": "", "list": [],
+    } });
+    let mut customer = Customer::known(world.site(), "ünknown+1@example", odd).await?;
+    let chat = world.hand_over(&mut customer).await?;
+    let so = |chat: &Chat| readable(chat).contains("gold").then_some(());
+    world.desk().until("what is nested, as a text", &chat, so).await?;
+    customer.say("it is me").await?;
+    world.desk().sees(&chat, "it is me").await?;
+    world.desk().says(&chat, "hello, whoever you are").await?;
+    customer.sees("hello, whoever you are").await?;
+    world.close().await
+}
+
 pub async fn queue_position(kind: Kind) -> Result<()> {
     let mut world = World::open(kind).await?;
     let mut first = world.customer("ann").await?;

@@ -5,6 +5,7 @@ use interline_connector::simulator::Chat;
 use interline_tests::web::Frame;
 use serde_json::json;
 
+use crate::customer::{Came, Customer};
 use crate::world::World;
 use interline_tests::office::Kind;
 
@@ -68,31 +69,38 @@ pub async fn typing(kind: Kind) -> Result<()> {
     world.close().await
 }
 
-pub async fn receipts(kind: Kind) -> Result<()> {
-    let mut world = World::open(kind).await?;
-    let (mut customer, chat) = world.talking().await?;
-    world.desk().says(&chat, "please read this").await?;
-    let line = |came: &crate::customer::Came| match &came.frame {
+/// The customer reports of an agent's line that it has it, or read it; whether the agent sees so.
+async fn told_of(world: &World, customer: &mut Customer, chat: &str, event: &str) -> Result<()> {
+    world.desk().says(chat, "please read this").await?;
+    let line = |came: &Came| match &came.frame {
         Frame::Line { id, text, .. } if text.contains("please read this") => Some(id.clone()),
         _ => None,
     };
     let id = customer.until("the line", |this| this.came().iter().find_map(line)).await?;
-    let marked = |read: bool| {
-        move |chat: &Chat| {
-            let line = chat.lines.iter().find(|line| line.text.contains("please read this"))?;
-            (if read { line.read } else { line.delivered || line.read }).then_some(())
-        }
+    customer.event(event, Some(&id)).await?;
+    let read = event == "message_read";
+    let marked = |chat: &Chat| {
+        let line = chat.lines.iter().find(|line| line.text.contains("please read this"))?;
+        (if read { line.read } else { line.delivered || line.read }).then_some(())
     };
-    customer.event("message_delivered", Some(&id)).await?;
-    world.desk().until("it is delivered", &chat, marked(false)).await?;
-    customer.event("message_read", Some(&id)).await?;
-    world.desk().until("it is read", &chat, marked(true)).await?;
+    world.desk().until(event, chat, marked).await
+}
+
+pub async fn receipts_delivered(kind: Kind) -> Result<()> {
+    let mut world = World::open(kind).await?;
+    let (mut customer, chat) = world.talking().await?;
+    told_of(&world, &mut customer, &chat, "message_delivered").await?;
+    world.close().await
+}
+
+pub async fn receipts_read(kind: Kind) -> Result<()> {
+    let mut world = World::open(kind).await?;
+    let (mut customer, chat) = world.talking().await?;
+    told_of(&world, &mut customer, &chat, "message_read").await?;
     customer.say("and you this").await?;
     world.desk().sees(&chat, "and you this").await?;
-    if world.desk().can("read") {
-        world.desk().acts(&chat, "read", json!({})).await?;
-        customer.sees_event("events/message_read").await?;
-    }
+    world.desk().acts(&chat, "read", json!({})).await?;
+    customer.sees_event("events/message_read").await?;
     world.close().await
 }
 
@@ -158,5 +166,20 @@ pub async fn rich_degraded(kind: Kind) -> Result<()> {
     customer.sees("It costs 5 < 6 & is &lt;i>fine&lt;/i>").await?;
     let said = |entry: &serde_json::Value| entry["text"] == "It costs 5 < 6 & is <i>fine</i>";
     ensure!(world.timeline(&customer).await?.iter().any(said), "the log has other words");
+    // In the vendor's own form for that: each choice has a line in the words that stand for it, and nothing of the form is left.
+    let offer = json!({ "text": "Which seat would you like?", "choices": ["12A window", "14C aisle"] });
+    world.desk().acts(&chat, "offer", offer).await?;
+    let asked = |entry: &serde_json::Value| {
+        entry["text"].as_str().is_some_and(|text| text.contains("Which seat would you like?"))
+    };
+    let told = world.until_entry("the question", &customer, asked).await?;
+    let words: Vec<&str> = told["text"].as_str().unwrap_or_default().lines().collect();
+    let choices: Vec<&str> = words.iter().map(|line| line.trim_start_matches(['-', ' '])).collect();
+    ensure!(choices == ["Which seat would you like?", "12A window", "14C aisle"], "{words:?}");
+    customer.sees("Which seat would you like?").await?;
+    let shown = customer.said_by_agent("Which seat").concat();
+    ensure!(shown.contains("12A window") && shown.contains("14C aisle"), "the customer saw {shown}");
+    customer.say("14C aisle").await?;
+    world.desk().sees(&chat, "14C aisle").await?;
     world.close().await
 }

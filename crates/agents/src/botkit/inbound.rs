@@ -199,15 +199,21 @@ fn template(body: Value) -> Result<Text, Rejected> {
         return Err(refuse(400, "overrideMessagePayload.body is not a template of at most 32 kB"));
     }
     let rich = without_nul(body);
-    let payload = &rich["payload"];
-    let words = [&payload["text"], &payload["heading"], &payload["title"], &rich["text"]]
-        .into_iter()
-        .find_map(Value::as_str)
-        .map_or_else(
-            || format!("[{}]", payload["template_type"].as_str().unwrap_or("message")),
-            str::to_owned,
-        );
+    let words = in_words(&rich);
     Ok(Text { rich: Some(rich), ..Text::plain(words) })
+}
+
+/// What stands for a template where nothing richer can be shown: its words, and what may be chosen.
+fn in_words(rich: &Value) -> String {
+    let payload = &rich["payload"];
+    let texts = [&payload["text"], &payload["heading"], &payload["title"], &rich["text"]];
+    let Some(words) = texts.into_iter().find_map(Value::as_str) else {
+        return format!("[{}]", payload["template_type"].as_str().unwrap_or("message"));
+    };
+    let choices = [&payload["buttons"], &payload["quick_replies"], &payload["elements"]];
+    let titles = choices.into_iter().filter_map(Value::as_array).flatten();
+    let titles = titles.filter_map(|choice| choice["title"].as_str()).map(|title| format!("- {title}"));
+    std::iter::once(words.to_owned()).chain(titles).collect::<Vec<_>>().join("\n")
 }
 
 /// A rich message that went to BotKit as plain words, and came back with the same words.

@@ -91,7 +91,7 @@ fn routing(entry: &Entry, settings: &Settings) -> Option<Meaning> {
         (Some("Initial"), Some(kind)) => {
             // A text of the org's administrator; its kind is all that is sure.
             let said = payload.failure_reason.as_deref().unwrap_or_default();
-            let reason = settings.refusal(said).unwrap_or(match kind {
+            let reason = settings.refusals().reason(said).unwrap_or(match kind {
                 "RoutingError" => Reason::NoAgents,
                 _ => Reason::VendorError,
             });

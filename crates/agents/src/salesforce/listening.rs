@@ -108,7 +108,8 @@ impl Talk<'_> {
 
     /// A bot of the org speaks for it: that nobody comes, or something for the customer.
     async fn org_said(&mut self, link: &mut dyn Link, id: Option<String>, said: Said) {
-        let refusal = self.at.settings.refusal(&said.words).filter(|_| !self.document.joined && !self.over);
+        let refusal =
+            self.at.settings.refusals().reason(&said.words).filter(|_| !self.document.joined && !self.over);
         if let Some(reason) = refusal {
             // The session is closed by the Close that follows; its own end says nothing new.
             self.over = true;
@@ -126,7 +127,8 @@ impl Talk<'_> {
                 Ok(file) => text.files.push(file),
                 Err(refused) => {
                     let key = format!("{}/refused", id.as_deref().unwrap_or_default());
-                    self.tell_agent(&id_of(&key, number).to_string(), file, &refused).await;
+                    let words = refused.for_agent(file.as_deref());
+                    self.tell_agent(&id_of(&key, number).to_string(), &words).await;
                 }
             }
         }
@@ -146,14 +148,10 @@ impl Talk<'_> {
     }
 
     /// The agent learns of a refused file where they look: in the chat.
-    async fn tell_agent(&mut self, id: &str, file: Option<String>, refused: &FileRefused) {
-        let file = file.unwrap_or_else(|| "A file".to_owned());
-        let words = format!("{file} was not sent to the customer. {refused}");
+    async fn tell_agent(&mut self, id: &str, words: &str) {
         // It counts as a message; one that has no place left is not worth waiting for.
         let told = match self.sent.take() {
-            Ok(()) => {
-                self.at.say(&self.key, id, &words).await.map_err(|failure| failure.cause().code.clone())
-            }
+            Ok(()) => self.at.say(&self.key, id, words).await.map_err(|failure| failure.cause().code.clone()),
             Err(_) => Err("too many messages".to_owned()),
         };
         if let Err(code) = told {

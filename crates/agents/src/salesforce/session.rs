@@ -54,17 +54,17 @@ impl Integration {
     /// Owns a hand-over until it is over, or its stream is lost.
     pub(super) async fn hold(&self, link: &mut dyn Link) -> RunEnd {
         if let Some(document) = link.session().and_then(Document::read) {
-            match self.resume(document, link).await {
+            match Box::pin(self.resume(document, link)).await {
                 Ok(Some((mut talk, stream))) => return talk.go_on(link, stream).await,
                 // It was prepared and never made.
                 Ok(None) => {}
                 Err(end) => return end,
             }
         }
-        match self.open(link).await {
+        match Box::pin(self.open(link)).await {
             Ok((Start { document, stream, .. }, item)) => {
                 let mut talk = Talk::new(self, document);
-                talk.settle(link, item).await;
+                Box::pin(talk.settle(link, item)).await;
                 talk.go_on(link, stream).await
             }
             Err(end) => end,
@@ -119,27 +119,27 @@ impl<'a> Talk<'a> {
         loop {
             tokio::select! {
                 next = link.next(), if self.held.is_none() => match next {
-                    None => return self.leave().await,
-                    Some(Next::Aside(aside)) => self.aside(&aside).await,
-                    Some(Next::Item(item)) => self.settle(link, item).await,
+                    None => return Box::pin(self.leave()).await,
+                    Some(Next::Aside(aside)) => Box::pin(self.aside(&aside)).await,
+                    Some(Next::Item(item)) => Box::pin(self.settle(link, item)).await,
                 },
                 () = at(self.free), if self.held.is_some() => {
                     if let Some(item) = self.held.take() {
-                        self.settle(link, item).await;
+                        Box::pin(self.settle(link, item)).await;
                     }
                 },
                 event = events.next() => match event {
-                    Ok(Some(event)) => self.event(link, event).await,
-                    Ok(None) => return self.cut(link, "the stream ended".into()).await,
-                    Err(broken) => return self.cut(link, broken.0).await,
+                    Ok(Some(event)) => Box::pin(self.event(link, event)).await,
+                    Ok(None) => return Box::pin(self.cut(link, "the stream ended".into())).await,
+                    Err(broken) => return Box::pin(self.cut(link, broken.0)).await,
                 },
                 () = at(warning), if warning.is_some() => {
                     warning = None;
-                    self.warn(link).await;
+                    Box::pin(self.warn(link)).await;
                 },
                 () = at(expiry), if expiry.is_some() => {
                     expiry = None;
-                    self.run_out(link).await;
+                    Box::pin(self.run_out(link)).await;
                 },
             }
         }

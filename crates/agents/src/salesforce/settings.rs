@@ -1,10 +1,11 @@
 //! What an operator fills in, and what can be wrong with it.
 
-use interline_core::transfer::Reason;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
+
+use crate::refusals::Refusals;
 
 /// The settings of a Salesforce integration. The first three stand in Salesforce's Setup, Embedded Service Deployments, your
 /// deployment of type Custom Client, panel **Code Snippet**. None of them is a secret.
@@ -120,13 +121,7 @@ impl Settings {
                 ));
             }
         }
-        for (field, words) in
-            [("outside_hours_words", &self.outside_hours_words), ("no_agents_words", &self.no_agents_words)]
-        {
-            if words.iter().any(|words| words.trim().is_empty()) {
-                return Err(format!("{field}: leave out empty ones; they would stand in every message"));
-            }
-        }
+        self.refusals().check()?;
         if !(1000..=600_000).contains(&self.opening_ms) {
             return Err("opening_ms: give milliseconds between 1000 and 600000".into());
         }
@@ -140,15 +135,9 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether the org says, by words that the operator named, that nobody takes it.
-    pub(super) fn refusal(&self, said: &str) -> Option<Reason> {
-        let said = said.to_lowercase();
-        let names = |words: &[String]| words.iter().any(|words| said.contains(&words.to_lowercase()));
-        if names(&self.outside_hours_words) {
-            Some(Reason::OutsideHours)
-        } else {
-            names(&self.no_agents_words).then_some(Reason::NoAgents)
-        }
+    /// Words of the org by which nobody takes it.
+    pub(super) fn refusals(&self) -> Refusals<'_> {
+        Refusals { outside_hours: &self.outside_hours_words, no_agents: &self.no_agents_words }
     }
 }
 

@@ -3,7 +3,7 @@
 /// An entity is at most so long; what looks like a longer one is words.
 const LONGEST_ENTITY: usize = 10;
 
-/// Words without tags. A tag that ends a block ends a line.
+/// Words without tags. A tag at which a block begins or ends ends a line.
 pub(super) fn words(html: &str) -> String {
     let (mut out, mut rest) = (String::with_capacity(html.len()), html);
     while let Some(at) = rest.find('<') {
@@ -29,11 +29,8 @@ pub(super) fn words(html: &str) -> String {
 
 fn ends_line(tag: &str) -> bool {
     let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
-    match name.to_ascii_lowercase().as_str() {
-        "br" => true,
-        "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" | "ul" | "ol" => tag.starts_with('/'),
-        _ => false,
-    }
+    let blocks = ["br", "p", "div", "li", "tr", "h1", "h2", "h3", "ul", "ol"];
+    blocks.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// Entities become what they stand for. One that is not known stays as it is.
@@ -87,6 +84,7 @@ mod tests {
             words("<p>Hello &amp; <b>welcome</b></p><p>1 &lt; 2<br/>bye</p>"),
             "Hello & welcome\n1 < 2\nbye"
         );
+        assert_eq!(words("<b>Which?</b><ul><li>Red</li><li>Blue</li></ul>now"), "Which?\nRed\nBlue\nnow");
         assert_eq!(words("1 < 2 and 3 > 2"), "1 < 2 and 3 > 2");
         assert_eq!(words("<script>x"), "x");
         assert_eq!(words("a <b"), "a <b");

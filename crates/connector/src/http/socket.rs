@@ -23,7 +23,8 @@ const LONGEST: usize = 1024 * 1024;
 
 /// A web socket. Pings are answered while somebody waits for the next message.
 pub struct Socket {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Boxed: with what TLS may need it is large, and whoever holds a socket moves it about.
+    stream: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
 }
 
 /// A socket is over.
@@ -58,7 +59,7 @@ impl Http {
             .read_buffer_size(4 * 1024)
             .write_buffer_size(4 * 1024);
         match client_async_tls_with_config(request, tcp, Some(config), None).await {
-            Ok((stream, _)) => Ok(Socket { stream }),
+            Ok((stream, _)) => Ok(Socket { stream: Box::new(stream) }),
             Err(Error::Http(answer)) => Err(of_status(answer.status(), answer.headers())),
             Err(Error::Tls(_)) => Err(retry("the certificate was not accepted")),
             Err(_) => Err(retry("the handshake failed")),
@@ -122,7 +123,7 @@ impl Socket {
             code: CloseCode::Normal,
             reason: "".into(),
         };
-        let _ = self.stream.close(Some(frame)).await;
+        let _ = (*self.stream).close(Some(frame)).await;
     }
 }
 

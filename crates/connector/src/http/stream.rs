@@ -27,13 +27,14 @@ pub struct Event {
 /// A stream of events.
 pub struct Events {
     events: std::pin::Pin<Box<dyn Stream<Item = Result<Sse, sse_stream::Error>> + Send>>,
-    /// When the newest bytes came.
+    /// When the newest line ended.
     heard: Arc<Mutex<Instant>>,
     idle: Duration,
 }
 
 impl Events {
     /// Reads events. A stream that says nothing for `idle`, not even a comment, is dead, however often it is asked meanwhile.
+    /// A line that does not end says nothing.
     pub fn new(bytes: FileStream, idle: Duration) -> Self {
         let heard = Arc::new(Mutex::new(Instant::now()));
         let bytes = bounded(bytes, heard.clone());
@@ -64,12 +65,14 @@ impl Events {
     }
 }
 
-/// Breaks where an event grows too long: an empty line ends one. Notes when something came.
+/// Breaks where an event grows too long: an empty line ends one. Notes when a line ended.
 fn bounded(bytes: FileStream, heard: Arc<Mutex<Instant>>) -> FileStream {
     let (mut since, mut last) = (0_usize, 0_u8);
     let bounded = bytes.map(move |chunk| {
         let chunk: Bytes = chunk?;
-        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if chunk.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
         for byte in chunk.iter().filter(|byte| **byte != b'\r') {
             since = if *byte == b'\n' && last == b'\n' { 0 } else { since + 1 };
             last = *byte;
@@ -121,6 +124,18 @@ mod tests {
     async fn silence_is_the_end() {
         let mut events = Events::new(Box::pin(stream::pending()), Duration::from_secs(90));
         assert!(events.next().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_drips_and_does_not_end_is_silence() {
+        let drip = stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok(Bytes::from_static(b"x")), ()))
+        });
+        let begin = Instant::now();
+        let mut events = Events::new(Box::pin(drip), Duration::from_secs(90));
+        assert!(events.next().await.is_err());
+        assert_eq!(begin.elapsed().as_secs(), 90);
     }
 
     /// Whoever waits for other things too asks again and again.

@@ -20,6 +20,13 @@ pub enum Act {
         /// Files from the shelf.
         files: Vec<AgentFile>,
     },
+    /// Asks something and offers answers, in the vendor's own form for that: buttons, a list.
+    Offer {
+        /// The question.
+        text: String,
+        /// The answers.
+        choices: Vec<String>,
+    },
     /// Types, or stopped.
     Type {
         /// Typing or not.
@@ -49,6 +56,7 @@ impl Act {
             Self::Decline => "decline",
             Self::Say { files, .. } if !files.is_empty() => "file",
             Self::Say { .. } => "say",
+            Self::Offer { .. } => "offer",
             Self::Type { .. } => "type",
             Self::Read => "read",
             Self::Transfer { .. } => "transfer",
@@ -85,7 +93,7 @@ pub enum ActError {
 /// A vendor's agents.
 #[async_trait]
 pub trait Acts: Send + Sync + 'static {
-    /// What they can do, of `accept`, `decline`, `say`, `file`, `type`, `read`, `transfer`, `end`.
+    /// What they can do, of `accept`, `decline`, `say`, `file`, `offer`, `type`, `read`, `transfer`, `end`.
     fn can(&self) -> &'static [&'static str];
 
     /// Does it. Returns when the other side has taken it, where the vendor's wire waits for that.

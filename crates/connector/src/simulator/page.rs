@@ -117,6 +117,7 @@ struct Told {
     text: String,
     /// Files that were put on the shelf before, by id.
     files: Vec<String>,
+    choices: Vec<String>,
     agent: Option<String>,
     on: bool,
     to: String,
@@ -140,6 +141,7 @@ async fn act(
         "accept" => Act::Accept { agent: told.agent },
         "decline" => Act::Decline,
         "say" => Act::Say { text: told.text, files },
+        "offer" => Act::Offer { text: told.text, choices: told.choices },
         "type" => Act::Type { on: told.on },
         "read" => Act::Read,
         "transfer" => Act::Transfer { to: told.to },

@@ -8,6 +8,8 @@ use interline_connector::agent::AgentSystem;
 use interline_core::conversation::entry::Note;
 use interline_core::conversation::state::Customer;
 use interline_core::transfer::Reason;
+use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::fake::{Act, Fake, cause, retry};
 use crate::world::{Node, World, each, until};
@@ -123,6 +125,48 @@ fn a_refused_line_passes_and_its_speaker_learns_it() {
         node.until_seen(&anna, NOT_DELIVERED).await;
         assert_eq!(desk.got(), ["open", "two"]);
         assert!(node.notes(&anna).await.iter().any(|note| matches!(note, Note::Refused { .. })));
+        node.engine.stop().await;
+    });
+}
+
+#[test]
+fn a_line_that_is_refused_later_is_told_once_and_the_chat_goes_on() {
+    each("refused_later", async |world| {
+        let (desk, spare) = (Fake::by_key(), Fake::by_key());
+        let (_world, node, anna) = talking(world, &desk, &spare).await;
+        node.say(&anna, "one").await;
+        desk.until_got("one").await;
+        settled(&node, &anna, 1).await;
+        let log = node.log(&anna).await;
+        let one = log.iter().find(|entry| entry.text().is_some_and(|text| text.text == "one")).unwrap().seq;
+        let conversation = node.conversation(&anna).await;
+        let refused = |id: &str, participant: u32| {
+            let refused = json!({ "conversation": conversation, "participant": participant, "id": id });
+            json!({ "secret": "open sesame", "refused": refused })
+        };
+        let told = async || node.seen(&anna).await.iter().filter(|line| *line == NOT_DELIVERED).count();
+        let one = format!("r-{one}");
+        assert_eq!(node.webhook("fake", refused("r-999", 1)).await.status, 200);
+        assert_eq!(node.webhook("fake", refused(&one, 7)).await.status, 404);
+        assert_eq!(told().await, 0);
+        for _ in 0..2 {
+            assert_eq!(node.webhook("fake", refused(&one, 1)).await.status, 200);
+        }
+        node.until_seen(&anna, NOT_DELIVERED).await;
+        node.say(&anna, "two").await;
+        desk.until_got("two").await;
+        assert_eq!((told().await, desk.got()), (1, ["open", "one", "two"].map(str::to_owned).to_vec()));
+        let notes = node.notes(&anna).await;
+        assert_eq!(notes.iter().filter(|note| matches!(note, Note::Refused { .. })).count(), 1);
+        settled(&node, &anna, 1).await;
+        // A line under way has no name yet: this may be about it.
+        let gate = Arc::new(Notify::new());
+        desk.script([Act::After(gate.clone())]);
+        node.say(&anna, "three").await;
+        desk.until_tried("three", 1).await;
+        assert_eq!(node.webhook("fake", refused("r-999", 1)).await.status, 503);
+        gate.notify_one();
+        settled(&node, &anna, 1).await;
         node.engine.stop().await;
     });
 }

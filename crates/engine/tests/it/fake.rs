@@ -257,6 +257,14 @@ impl AgentSystem for Fake {
                 mark: if receipt["read"] == true { Mark::Read } else { Mark::Delivered },
                 up_to,
             }]
+        } else if body.get("refused").is_some() {
+            let refused = &body["refused"];
+            vec![Heard::Refused {
+                conversation: refused["conversation"].as_str().unwrap().into(),
+                participant: serde_json::from_value(refused["participant"].clone()).unwrap(),
+                remote_id: refused["id"].as_str().unwrap().to_owned(),
+                code: "NotReadable".into(),
+            }]
         } else if body.get("typing").is_some() {
             let typing = &body["typing"];
             vec![Heard::Typing {

@@ -12,6 +12,7 @@
 //! | `start.rs` | start to ready, and lists, with 100,000 conversations |
 //! | `files.rs` | files of 25 MB beside a bare handler, and a hundred at once |
 //! | `agents.rs` | each agent system against its stand-in, and 5,000 sessions at once |
+//! | `weight.rs` | server memory of a live transfer |
 //! | `flows.rs` | nodes, steps and scripts, without a server |
 //! | `table.rs` | the figures beside the aims |
 //!
@@ -31,6 +32,7 @@ mod phase;
 mod relay;
 mod start;
 mod table;
+mod weight;
 
 use std::time::Duration;
 
@@ -115,7 +117,7 @@ async fn main() -> Result<()> {
     println!("{}\n", machine::describe(scratch.path()));
     let fsync = machine::fsync(scratch.path())?;
     println!("{fsync}\n");
-    // `bench start`, `bench files`, `bench agents`, `bench flows`: that part alone.
+    // `bench start`, `bench files`, `bench agents`, `bench weight`, `bench flows`: that part alone.
     match arguments.first().map(String::as_str) {
         Some("start") => {
             println!("{}\n", start::measure().await?);
@@ -131,6 +133,10 @@ async fn main() -> Result<()> {
         }
         Some("agents") => {
             println!("{}\n", agents::measure().await?);
+            return Ok(());
+        }
+        Some("weight") => {
+            println!("{}\n", weight::measure(agents::live()).await?);
             return Ok(());
         }
         Some(_) | None => {}

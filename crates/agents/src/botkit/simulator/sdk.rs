@@ -110,6 +110,17 @@ impl Payload {
         other
     }
 
+    /// As a bot file offers choices: by a template of the channel.
+    pub(super) fn with_choices(mut self, text: &str, choices: &[String]) -> Self {
+        let button = |choice: &String| json!({ "type": "postback", "title": choice, "payload": choice });
+        let buttons: Vec<Value> = choices.iter().map(button).collect();
+        let payload = json!({ "template_type": "button", "text": text, "buttons": buttons });
+        let body = json!({ "type": "template", "payload": payload }).to_string();
+        let over = json!({ "body": body, "isTemplate": true });
+        self.fields.insert("overrideMessagePayload".into(), over);
+        self
+    }
+
     /// As a bot file adds files of its own.
     pub(super) fn with_files(mut self, files: &[AgentFile]) -> Self {
         let list: Vec<Value> =

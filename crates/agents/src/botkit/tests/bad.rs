@@ -1,27 +1,9 @@
 //! Servers that are no BotKit at all.
 
 use interline_connector::Failure;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-
-/// Reads a request, then does `then` with the connection.
-async fn raw(then: &'static [u8]) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        loop {
-            let Ok((mut socket, _)) = listener.accept().await else { return };
-            tokio::spawn(async move {
-                let mut buffer = vec![0; 64 * 1024];
-                let _ = socket.read(&mut buffer).await;
-                let _ = socket.write_all(then).await;
-                let _ = socket.shutdown().await;
-            });
-        }
-    });
-    url
-}
+use crate::hostile::{self, BEGUN};
 
 #[tokio::test]
 async fn whatever_answers_nothing_panics() {
@@ -37,8 +19,8 @@ async fn whatever_answers_nothing_panics() {
         (b"HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "refused"),
         (b"HTTP/1.1 400 No\r\nContent-Length: 56\r\n\r\n{\"errors\":[{\"msg\":\"call me\",\"code\":\"<script>alert()\"}]}  ", "refused"),
     ] {
-        let url = raw(then).await;
-        let agent = agent(&url, "http://127.0.0.1:1/", Algorithm::HS256, json!({})).expect("an agent");
+        let url = hostile::raw(then).await;
+        let agent = agent(url.as_str(), "http://127.0.0.1:1/", Algorithm::HS256, json!({})).expect("an agent");
         let item = item(1, Speaker::Customer, Role::Agent, Body::Text(Text::plain("hello")));
         let result = agent.deliver(&item, None).await.map(|_| ());
         let shown = String::from_utf8_lossy(then).into_owned();
@@ -49,6 +31,23 @@ async fn whatever_answers_nothing_panics() {
             _ => panic!("{shown}: {result:?}"),
         }
         assert!(agent.probe().await.is_err(), "{shown}");
+    }
+}
+
+/// The status says that it was taken; a body that never comes to its end is given up.
+#[tokio::test]
+async fn an_answer_that_drips_is_not_waited_for() {
+    for (begun, taken) in [(BEGUN, true), (&b"HTTP/1.1 200 OK\r\nX-Slow: "[..], false)] {
+        let (url, mut was_asked) = hostile::dripping(begun).await;
+        let settings = json!({ "answer_timeout_ms": 2_000 });
+        let agent = agent(url.as_str(), "http://127.0.0.1:1/", Algorithm::HS256, settings).expect("an agent");
+        let item = item(1, Speaker::System, Role::Agent, Body::Open);
+        let opened = tokio::spawn(async move { agent.deliver(&item, None).await.map(|_| ()) });
+        was_asked.recv().await.expect("a request");
+        hostile::pass(Duration::from_secs(16)).await;
+        let opened = opened.await.expect("a task");
+        assert_eq!(matches!(opened, Ok(())), taken, "{opened:?}");
+        assert!(taken || matches!(opened, Err(Failure::Uncertain(_))), "{opened:?}");
     }
 }
 

@@ -231,6 +231,9 @@ fn an_override_speaks_instead_of_the_message() {
     let rich = Text { rich: Some(clean), ..Text::plain("Pick one") };
     assert_eq!(said(&over(template.to_string().into(), true)), rich);
     assert_eq!(said(&over(template, true)), rich);
+    let buttons = json!([{ "title": "Red" }, 7, { "payload": "no title" }, { "title": "Blue" }]);
+    let choices = json!({ "payload": { "template_type": "button", "text": "Pick one", "buttons": buttons } });
+    assert_eq!(said(&over(choices, true)).text, "Pick one\n- Red\n- Blue");
     let wordless = json!({ "type": "template", "payload": { "template_type": "carousel" } });
     assert_eq!(said(&over(wordless, true)).text, "[carousel]");
     for bad in [

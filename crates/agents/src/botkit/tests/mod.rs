@@ -148,7 +148,10 @@ impl Platform {
                     self.asked.lock().expect("lock").push(query);
                 }
                 Heard::Named(_) => {}
-                Heard::Event { .. } | Heard::Receipt { .. } | Heard::Typing { .. } => {
+                Heard::Event { .. }
+                | Heard::Receipt { .. }
+                | Heard::Refused { .. }
+                | Heard::Typing { .. } => {
                     panic!("BotKit has no sessions of its own")
                 }
             }

@@ -66,17 +66,12 @@ pub(super) const DEVIATIONS: &[interline_connector::simulator::Deviation] = {
     &[
         Deviation { scenario: "queue_position", reason: "Genesys tells a guest no place in the queue" },
         Deviation {
-            scenario: "agent_joins",
-            reason: "Genesys does not tell a guest who joins: the first words of a human are the sign",
-        },
-        Deviation { scenario: "receipts", reason: "Genesys takes no receipts from a guest and gives none" },
-        Deviation {
-            scenario: "outside_hours",
-            reason: "a guest is told that it is over, not why: it counts as no agents",
+            scenario: "receipts_delivered",
+            reason: "Genesys takes no receipts from a guest and gives none",
         },
         Deviation {
-            scenario: "token_expires",
-            reason: "there is no access token: the session's key is the guest's own",
+            scenario: "receipts_read",
+            reason: "Genesys takes no receipts from a guest and gives none",
         },
         Deviation {
             scenario: "inbound_forged",

@@ -62,6 +62,8 @@ pub(super) struct Chat<'a> {
     pub arrived: BTreeSet<String>,
     /// The next message may have arrived already: it is looked for first.
     pub doubtful: bool,
+    /// Why nobody takes it, as far as the flow said.
+    refusal: Option<Reason>,
     typing_until: Option<Instant>,
     typed_at: Option<Instant>,
     /// The frame that told typing; a refusal of it means that nobody wants to know.
@@ -83,6 +85,7 @@ impl Integration {
             sent: None,
             arrived: BTreeSet::new(),
             doubtful: false,
+            refusal: None,
             typing_until: None,
             typed_at: None,
             typing_frame: None,
@@ -93,7 +96,7 @@ impl Integration {
         match chat.run(link).await {
             Ok(()) => {
                 if let Some(line) = chat.line.take() {
-                    line.close().await;
+                    Box::pin(line.close()).await;
                 }
                 RunEnd::Over
             }
@@ -105,7 +108,7 @@ impl Integration {
 impl Chat<'_> {
     async fn run(&mut self, link: &mut dyn Link) -> Result<(), String> {
         if self.document.begun && !self.document.over {
-            self.resume(link).await?;
+            Box::pin(self.resume(link)).await?;
         }
         loop {
             let typing_until = self.typing_until;
@@ -113,18 +116,18 @@ impl Chat<'_> {
             tokio::select! {
                 next = link.next() => match next {
                     None => return Ok(()),
-                    Some(Next::Aside(aside)) => self.aside(aside).await?,
-                    Some(Next::Item(item)) => self.item(link, &item).await?,
+                    Some(Next::Aside(aside)) => Box::pin(self.aside(aside)).await?,
+                    Some(Next::Item(item)) => Box::pin(self.item(link, &item)).await?,
                 },
                 frame = heard(&mut self.line) => {
                     (self.heard_at, self.asked) = (Instant::now(), false);
                     match frame {
-                        Ok(frame) => self.frame(link, frame).await?,
+                        Ok(frame) => Box::pin(self.frame(link, frame)).await?,
                         Err(_) if self.document.over => self.line = None,
                         Err(why) => return Err(why),
                     }
                 }
-                () = sleep_until(silent_at), if self.line.is_some() => self.ask_for_life().await?,
+                () = sleep_until(silent_at), if self.line.is_some() => Box::pin(self.ask_for_life()).await?,
                 () = sleep_until(typing_until.unwrap_or(silent_at)), if typing_until.is_some() => {
                     self.typing_until = None;
                     link.typing(false);
@@ -298,14 +301,18 @@ impl Chat<'_> {
             let name = attachment["filename"].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
             let url = attachment["url"].as_str().and_then(|url| Url::parse(url).ok());
             let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else { continue };
-            let shown = name.clone().unwrap_or_else(|| "a file".to_owned());
-            match link.keep(Incoming { name, url, headers: HeaderMap::new() }).await {
+            match link.keep(Incoming { name: name.clone(), url, headers: HeaderMap::new() }).await {
                 Ok(file) => text.files.push(file),
-                Err(why) => refused.push(format!("{shown}: {why}")),
+                Err(why) => refused.push(why.for_agent(name.as_deref())),
             }
         }
+        let is_human = message.originating_entity.as_deref() == Some("Human");
+        if !is_human && self.document.agent.is_none() {
+            let refusal = self.integration.settings.refusals().reason(&text.text);
+            self.refusal = refusal.or(self.refusal);
+        }
         if !text.is_empty() {
-            let name = name(&message).filter(|_| message.originating_entity.as_deref() == Some("Human"));
+            let name = name(&message).filter(|_| is_human);
             link.heard(message.id, AgentEvent::Said { text, name }).await;
         }
         if let Some(id) = filed {
@@ -314,10 +321,10 @@ impl Chat<'_> {
             self.document.filed.drain(..most);
             link.save(json!(self.document)).await;
         }
-        // Whoever sent it is told why it did not arrive.
-        for why in refused {
+        // The agent learns of it where they look: in the chat.
+        for words in refused {
             let id = Uuid::new_v4().to_string();
-            match self.tell(&id, Some(&format!("Not delivered: {why}")), None, None).await {
+            match self.tell(&id, Some(&words), None, None).await {
                 Ok(()) | Err(Trouble::Failed(_)) => {}
                 Err(Trouble::Lost(why)) => return Err(why),
             }
@@ -345,7 +352,8 @@ impl Chat<'_> {
         let event = match self.document.agent {
             Some(_) => AgentEvent::Ended { tag: None },
             None => {
-                AgentEvent::Failed(Typed { reason: Reason::NoAgents, code: Some("disconnected".to_owned()) })
+                let reason = self.refusal.unwrap_or(Reason::NoAgents);
+                AgentEvent::Failed(Typed { reason, code: Some("disconnected".to_owned()) })
             }
         };
         self.over(link, event).await;

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::genesys::region::Hosts;
 use crate::genesys::travel::Routing;
+use crate::refusals::Refusals;
 
 /// Web Messaging of Genesys Cloud, as a guest.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -34,6 +35,13 @@ pub struct Settings {
     /// brings itself overrides them.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+    /// Words by which your flow says that it is outside working hours before it disconnects. Genesys itself does not tell a guest
+    /// why a chat is over.
+    #[serde(default)]
+    pub outside_hours_words: Vec<String>,
+    /// The same for "nobody is there", which is also what is assumed where the flow says neither.
+    #[serde(default)]
+    pub no_agents_words: Vec<String>,
     /// What the agent reads when the chat was ended by somebody else. Empty: nothing.
     #[serde(default = "end_notice")]
     pub end_notice: String,
@@ -63,6 +71,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), String> {
         self.hosts()?;
+        self.refusals().check()?;
         let id = &self.deployment_id;
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             return Err("deployment_id: give the GUID that Genesys shows for the Messenger deployment".into());
@@ -80,6 +89,11 @@ impl Settings {
             return Err("queue_attribute: give the name of the attribute that your flow reads, for instance QueueName".into());
         }
         Ok(())
+    }
+
+    /// Words of the flow by which nobody takes it.
+    pub(super) fn refusals(&self) -> Refusals<'_> {
+        Refusals { outside_hours: &self.outside_hours_words, no_agents: &self.no_agents_words }
     }
 
     pub(super) fn routing(&self) -> Routing<'_> {

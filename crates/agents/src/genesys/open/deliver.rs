@@ -8,6 +8,7 @@ use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::{Outcome, Reason};
 use serde_json::json;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::address;
 use super::outbound::{self, Opening, Part};
@@ -85,6 +86,22 @@ impl Chat<'_> {
         ids.retain(|id| !id.is_empty());
         self.document.last = ids.last().cloned().or(self.document.last.take());
         Ok(Done { session: Some(json!(self.document)), remote_ids: ids, ..Done::default() })
+    }
+
+    /// The agent learns of something where they look: in the chat.
+    pub(super) async fn tell_agent(&mut self, link: &mut dyn Link, words: &str) {
+        if self.over || self.document.conversation.is_none() {
+            return;
+        }
+        let id = format!("{}-{}", self.document.address, Uuid::new_v4());
+        let told = self.integration.send(&self.document.address, &id, &Part::Words(words), None).await;
+        let told = match told {
+            Ok(accepted) => self.belongs(link, accepted).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = told {
+            tracing::info!(code = failure.cause().code, "an agent was not told of a refused file");
+        }
     }
 
     /// A message joins the customer's open conversation. Where that was over, and nobody had told us yet, it opened another:

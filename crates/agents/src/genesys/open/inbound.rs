@@ -140,11 +140,11 @@ fn receipt(told: &Outbound, conversation: ConversationId, participant: Participa
     let mark = match told.status.as_deref()? {
         "Delivered" => Mark::Delivered,
         "Read" => Mark::Read,
+        // The vendor tried for itself before it says so: it is final.
         "Failed" => {
             let code = told.reasons.first().and_then(|reason| reason["code"].as_str()).unwrap_or("unknown");
-            let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
-            tracing::warn!(%conversation, code, "Genesys could not handle a line of the customer's");
-            return None;
+            let code = code.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+            return Some(Heard::Refused { conversation, participant, remote_id: told.id.clone(), code });
         }
         _ => return None,
     };

@@ -29,13 +29,15 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use interline_connector::agent::{Connector, Env};
+use interline_connector::agent::{Brief, Connector, Env};
 use interline_connector::formats;
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles};
 #[cfg(feature = "simulators")]
 use interline_connector::simulator::{StandIn, Tenant};
 use interline_connector::webhook::Unverified;
-use interline_connector::{AgentSystem, Cause, Done, Failure, Item, Link, Received, Rejected, RunEnd};
+use interline_connector::{
+    AgentSystem, Cause, Done, Failure, FileRefused, Incoming, Item, Link, Received, Rejected, RunEnd,
+};
 use interline_core::transfer::Reason;
 use interline_core::{AppId, app};
 use serde_json::Value;
@@ -43,6 +45,7 @@ use url::Url;
 
 use api::Api;
 use seats::Seats;
+use session::Document;
 pub use settings::Settings;
 
 /// What it can do.
@@ -73,7 +76,7 @@ pub(super) const DEVIATIONS: &[interline_connector::simulator::Deviation] = &[
         reason: "Genesys tells no place in the queue to the customer's side",
     },
     interline_connector::simulator::Deviation {
-        scenario: "receipts",
+        scenario: "receipts_read",
         reason: "Open Messaging takes \"delivered\" and no \"read\", and tells nothing of what agents have read",
     },
 ];
@@ -134,6 +137,21 @@ impl AgentSystem for Integration {
 
     async fn run(&self, link: &mut dyn Link) -> RunEnd {
         self.serve(link).await
+    }
+
+    /// The answer to a call is seen by nobody there, and another than success would bring the call again.
+    async fn refused(
+        &self,
+        _: &Brief,
+        session: Option<Value>,
+        files: &[Incoming],
+        why: &FileRefused,
+    ) -> bool {
+        let Some(chat) = session.and_then(|session| serde_json::from_value::<Document>(session).ok()) else {
+            return false;
+        };
+        let words = files.iter().map(|file| why.for_agent(file.name.as_deref()));
+        self.seats.tell(&chat.address, |told| told.words.extend(words))
     }
 
     async fn listen(&self) -> RunEnd {

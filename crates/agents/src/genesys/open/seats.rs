@@ -23,6 +23,8 @@ pub(super) struct Told {
     pub typing_until: Option<Instant>,
     /// Who talks, for the lines that the webhook brings.
     pub agent: Option<String>,
+    /// What the agent is to read.
+    pub words: Vec<String>,
 }
 
 /// The queues whose events are wanted, and those that are told.
@@ -87,7 +89,8 @@ impl Seats {
         all.get(address)?.send_if_modified(|told| {
             let (conversation, look) = (told.conversation.take(), std::mem::take(&mut told.look));
             let (typing_until, agent) = (told.typing_until.take(), told.agent.clone());
-            heard = Some(Told { conversation, look, typing_until, agent });
+            let words = std::mem::take(&mut told.words);
+            heard = Some(Told { conversation, look, typing_until, agent, words });
             false
         });
         heard

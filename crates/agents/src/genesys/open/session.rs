@@ -134,21 +134,21 @@ impl<'a> Chat<'a> {
             tokio::select! {
                 next = link.next() => match next {
                     None => return RunEnd::Over,
-                    Some(Next::Aside(aside)) => self.aside(aside).await,
+                    Some(Next::Aside(aside)) => Box::pin(self.aside(aside)).await,
                     Some(Next::Item(item)) => {
                         // What is said goes first; a look that waits for its turn begins anew.
                         if looking.take().is_some() {
                             self.look_at = Instant::now();
                         }
-                        let result = self.deliver(link, &item).await;
+                        let result = Box::pin(self.deliver(link, &item)).await;
                         link.done(item.entry.seq, result).await;
                     }
                 },
                 found = finished(&mut looking) => {
                     looking = None;
-                    self.found(link, found).await;
+                    Box::pin(self.found(link, found)).await;
                 }
-                () = told(&mut self.seat) => self.hear(link).await,
+                () = told(&mut self.seat) => Box::pin(self.hear(link)).await,
                 Ok(()) = self.queues.changed() => self.is_covered(),
                 () = sleep_until(self.look_at), if may_look => looking = self.look(),
                 () = sleep_until(typing_until.unwrap_or(self.look_at)), if typing_until.is_some() => {
@@ -211,6 +211,9 @@ impl<'a> Chat<'a> {
         self.typing_until = told.typing_until.or(self.typing_until);
         if told.look {
             self.look_at = Instant::now();
+        }
+        for words in told.words {
+            self.tell_agent(link, &words).await;
         }
         if let Some(conversation) = told.conversation {
             self.stands(link, &conversation).await;

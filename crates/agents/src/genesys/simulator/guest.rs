@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::open::{lock, mime_of};
+use super::open::{lock, mime_of, quick_reply};
 use super::{guest_files, guest_socket, new_id, time};
+
+/// What the flow says outside working hours.
+pub(super) const CLOSED: &str = "We are closed.";
 
 /// What the vendor's administrator has set up.
 #[derive(Debug, Clone)]
@@ -202,17 +205,20 @@ impl Office {
 
     /// What the agent of a chat says.
     fn agent_says(self: &Arc<Self>, chat: &str, text: String, files: &[AgentFile]) {
-        let (id, agent) = (new_id(), self.with(chat, |session| session.agent.clone()).flatten());
-        let mut line = Line::new(By::Agent, text.clone()).with_id(&id);
-        line.files = files.iter().map(|file| ShownFile::at(&file.name, file.url.as_str())).collect();
-        self.desk.line(chat, line);
         let attachment = |file: &AgentFile| {
             json!({ "contentType": "Attachment", "attachment": {
                 "id": new_id(), "mediaType": "File", "url": file.url.as_str(), "mime": mime_of(&file.name),
                 "filename": file.name, "fileSize": file.bytes,
             } })
         };
-        self.say(chat, &id, agent.as_deref(), &text, files.iter().map(attachment).collect());
+        let shown = files.iter().map(|file| ShownFile::at(&file.name, file.url.as_str())).collect();
+        self.agent_sends(chat, text, shown, files.iter().map(attachment).collect());
+    }
+
+    fn agent_sends(self: &Arc<Self>, chat: &str, text: String, files: Vec<ShownFile>, content: Vec<Value>) {
+        let (id, agent) = (new_id(), self.with(chat, |session| session.agent.clone()).flatten());
+        self.desk.line(chat, Line { files, ..Line::new(By::Agent, text.clone()).with_id(&id) });
+        self.say(chat, &id, agent.as_deref(), &text, content);
     }
 
     /// An agent, the flow or a supervisor ends it.
@@ -236,7 +242,7 @@ impl Office {
 #[async_trait]
 impl Acts for Guest {
     fn can(&self) -> &'static [&'static str] {
-        &["accept", "decline", "say", "file", "type", "transfer", "end"]
+        &["accept", "decline", "say", "file", "offer", "type", "transfer", "end"]
     }
 
     async fn act(&self, chat: &str, act: Act) -> Result<(), ActError> {
@@ -262,6 +268,15 @@ impl Acts for Guest {
             Act::Say { text, files } => {
                 office.is_open(chat, ChatState::Talking)?;
                 office.agent_says(chat, text, &files);
+            }
+            Act::Offer { text, choices } => {
+                office.is_open(chat, ChatState::Talking)?;
+                office.agent_sends(
+                    chat,
+                    text,
+                    Vec::new(),
+                    choices.iter().map(|choice| quick_reply(choice)).collect(),
+                );
             }
             Act::Type { on: true } => {
                 office.is_open(chat, ChatState::Talking)?;
@@ -301,7 +316,10 @@ impl StandIn for Guest {
 
     fn settings(&self, base: &Url) -> Value {
         let Settings { deployment_id, origin, .. } = &self.0.settings;
-        json!({ "region": "mypurecloud.com", "base_url": base, "deployment_id": deployment_id, "origin": origin })
+        json!({
+            "region": "mypurecloud.com", "base_url": base, "deployment_id": deployment_id, "origin": origin,
+            "outside_hours_words": [CLOSED],
+        })
     }
 
     fn points(&self) -> Points {

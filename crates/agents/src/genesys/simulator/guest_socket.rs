@@ -14,7 +14,7 @@ use interline_connector::simulator::{By, Chat, ChatState, Fault, Line, OUTSIDE_H
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::guest::{Office, Session, Side, frame};
+use super::guest::{CLOSED, Office, Session, Side, frame};
 use super::open::lock;
 use super::{guest_files, new_id, shows_typing, time};
 
@@ -288,7 +288,7 @@ fn said(office: &Arc<Office>, tell: &Sender, request: &Value, token: &str, files
     told["tracingId"] = request["tracingId"].clone();
     answer(office, tell, told);
     if opens && office.desk.faults().special(OUTSIDE_HOURS) {
-        office.say(&chat, &new_id(), None, "We are closed.", Vec::new());
+        office.say(&chat, &new_id(), None, CLOSED, Vec::new());
         office.hang_up(&chat);
     }
 }

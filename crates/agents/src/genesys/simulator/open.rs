@@ -139,16 +139,15 @@ impl Org {
         self.change(id, |conversation| conversation.over(now, how)).await
     }
 
-    async fn say(&self, chat: &str, text: String, files: Vec<AgentFile>) -> Result<(), ActError> {
-        if let Some(file) = files.iter().find(|file| !self.may_send(&file.name)) {
-            return Err(ActError::Failed(format!(
-                "the supported content profile does not let agents send {}",
-                file.name
-            )));
-        }
+    async fn say(
+        &self,
+        chat: &str,
+        text: String,
+        files: Vec<ShownFile>,
+        content: Vec<Value>,
+    ) -> Result<(), ActError> {
         let id = new_id();
-        let mut line = Line::new(By::Agent, text.clone()).with_id(&id);
-        line.files = files.iter().map(|file| ShownFile::at(&file.name, file.url.as_str())).collect();
+        let line = Line { files, ..Line::new(By::Agent, text.clone()).with_id(&id) };
         let now = self.now();
         self.change(chat, |conversation| {
             conversation.agent().ok_or(ActError::NotOpen)?;
@@ -157,7 +156,6 @@ impl Org {
         })
         .await??;
         let place = self.desk.line(chat, line).ok_or(ActError::NotOpen)?;
-        let content: Vec<Value> = files.iter().map(attachment).collect();
         let told = self.tell_message(chat, &id, &text, content).await;
         if let Err(why) = &told {
             self.desk.failed(chat, place, why);
@@ -190,10 +188,15 @@ fn attachment(file: &AgentFile) -> Value {
     } })
 }
 
+/// A choice that is offered.
+pub(super) fn quick_reply(choice: &str) -> Value {
+    json!({ "contentType": "QuickReply", "quickReply": { "text": choice, "payload": choice } })
+}
+
 #[async_trait]
 impl Acts for Open {
     fn can(&self) -> &'static [&'static str] {
-        &["accept", "decline", "say", "file", "type", "transfer", "end"]
+        &["accept", "decline", "say", "file", "offer", "type", "transfer", "end"]
     }
 
     async fn act(&self, chat: &str, act: Act) -> Result<(), ActError> {
@@ -217,7 +220,20 @@ impl Acts for Open {
             }
             // An agent who does not take it leaves it in the queue; this is the supervisor, or the in-queue flow.
             Act::Decline => org.hang_up(chat, "system").await,
-            Act::Say { text, files } => org.say(chat, text, files).await,
+            Act::Say { text, files } => {
+                if let Some(file) = files.iter().find(|file| !org.may_send(&file.name)) {
+                    return Err(ActError::Failed(format!(
+                        "the supported content profile does not let agents send {}",
+                        file.name
+                    )));
+                }
+                let shown = files.iter().map(|file| ShownFile::at(&file.name, file.url.as_str())).collect();
+                org.say(chat, text, shown, files.iter().map(attachment).collect()).await
+            }
+            Act::Offer { text, choices } => {
+                org.say(chat, text, Vec::new(), choices.iter().map(|choice| quick_reply(choice)).collect())
+                    .await
+            }
             Act::Type { on: true } => org.tell_typing(chat).await.map_err(ActError::Failed),
             // There is no such event: an indicator runs out.
             Act::Type { on: false } => Ok(()),

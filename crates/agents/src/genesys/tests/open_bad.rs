@@ -9,6 +9,7 @@ use super::open_relay::{talking, usual};
 use super::support::*;
 use crate::genesys::simulator::open::Settings;
 use crate::genesys::simulator::signature;
+use crate::hostile::{BEGUN, HALF_A_HEAD};
 
 async fn post(world: &World, body: impl Into<Vec<u8>>) -> u16 {
     let body = body.into();
@@ -143,8 +144,24 @@ async fn a_host_that_sends_us_elsewhere_or_never_ends_gets_nothing() {
     assert!(wrong.starts_with("region: "), "{wrong}");
 }
 
+#[tokio::test]
+async fn an_answer_that_drips_is_not_waited_for() {
+    let sim = crate::genesys::simulator::open::Open::new(Settings::default());
+    for begun in [BEGUN, HALF_A_HEAD] {
+        let opened = World::dripping(&crate::genesys::GenesysOpen, &sim, begun).await;
+        assert!(opened.is_err(), "{opened:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_the_operator_did_not_name_is_not_called() {
+    let sim = crate::genesys::simulator::open::Open::new(Settings::default());
+    let opened = World::elsewhere(&crate::genesys::GenesysOpen, &sim).await;
+    assert!(opened.contains("private"), "{opened}");
+}
+
 async fn probe(host: &Served) -> String {
     let sim = crate::genesys::simulator::open::Open::new(Settings::default());
-    let world = World::at(&crate::genesys::GenesysOpen, &sim, host).await;
+    let world = World::at(&crate::genesys::GenesysOpen, &sim, &host.url).await;
     world.agent.probe().await.expect_err("it is not Genesys")
 }

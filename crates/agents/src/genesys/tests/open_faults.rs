@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use interline_connector::Failure;
 use interline_connector::simulator::{Act, Acts, Fault, StandIn};
+use interline_connector::{Failure, FileRefused, Incoming};
 use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::{Outcome, Reason};
 use serde_json::json;
@@ -141,6 +141,41 @@ async fn one_refused_line_does_not_end_the_chat() {
     chat.tell(line_item(3, "taken"));
     chat.notes.settled(3).await.expect("delivered");
     assert_eq!(world.customer_words(&id, 1).await, ["taken"]);
+}
+
+#[tokio::test]
+async fn a_line_that_the_vendor_could_not_handle_is_refused_after_all() {
+    let (world, sim) = usual().await;
+    let (chat, id) = talking(&world, &sim).await;
+    let fault = Fault::Special { name: "receipt_failed".into() };
+    world.desk.faults().add("receipt_failed", 1, fault);
+    chat.tell(line_item(2, "lost in there"));
+    let ids = chat.notes.settled(2).await.expect("taken");
+    let refused = chat.notes.until("a refusal", |known| known.refused.first().cloned()).await;
+    assert_eq!(refused, (ids[0].clone(), "ServerError".to_owned()));
+    assert_eq!(chat.notes.lock().receipts, [], "a refusal is no receipt");
+    chat.tell(line_item(3, "taken"));
+    chat.notes.settled(3).await.expect("delivered");
+    assert_eq!(world.customer_words(&id, 2).await[1], "taken");
+}
+
+#[tokio::test]
+async fn the_agent_reads_in_the_chat_that_a_file_is_refused() {
+    let (world, sim) = usual().await;
+    let (chat, id) = talking(&world, &sim).await;
+    let file = Incoming {
+        name: Some("tool.exe".into()),
+        url: "https://example.com/1".parse().expect("a URL"),
+        headers: Default::default(),
+    };
+    let brief = line_item(2, "").conversation;
+    let why = FileRefused::TooLarge { max: 1_024 };
+    assert!(world.agent.refused(&brief, chat.document(), std::slice::from_ref(&file), &why).await);
+    assert_eq!(world.customer_words(&id, 1).await, [why.for_agent(Some("tool.exe"))]);
+    // Nobody knows that chat: the call is answered with the refusal.
+    assert!(!world.agent.refused(&brief, None, &[file], &why).await);
+    sim.act(&id, Act::say("I see")).await.expect("said");
+    chat.notes.said("I see").await;
 }
 
 #[tokio::test]

@@ -24,6 +24,9 @@ use interline_core::{File, FileId, Seq};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use crate::hostile;
 
 pub use super::items::*;
 
@@ -41,6 +44,8 @@ pub struct Known {
     pub heard: Vec<AgentEvent>,
     pub typing: Vec<bool>,
     pub receipts: Vec<(Mark, UpTo)>,
+    /// What the vendor took and refused later: its id, and why.
+    pub refused: Vec<(String, String)>,
     pub kept: Vec<Incoming>,
     ids: Vec<String>,
     pub end: Option<RunEnd>,
@@ -272,7 +277,7 @@ impl World {
         for (name, value) in more.as_object().expect("settings") {
             settings[name] = value.clone();
         }
-        let env = env(&sim, &hook);
+        let env = env(&sim.url, &hook);
         stand_in.calls(env.webhook.clone());
         let agent = connector.build(settings, env).expect("an agent");
         hooked.0.lock().expect("lock").0 = Some(agent.clone());
@@ -283,13 +288,41 @@ impl World {
     }
 
     /// The same, but another host stands where the vendor's should.
-    pub async fn at(connector: &dyn Connector, stand_in: &dyn StandIn, host: &Served) -> Self {
-        let guard = Guard::default();
-        guard.allow(&host.url);
+    pub async fn at(connector: &dyn Connector, stand_in: &dyn StandIn, host: &Url) -> Self {
         let mut world = Self::of(connector, stand_in, json!({})).await;
-        let env = Env { http: Http::new(guard).expect("a client"), ..env(&world.sim, &world.hook) };
-        world.agent = connector.build(stand_in.settings(&host.url), env).expect("an agent");
+        let env = env(host, &world.hook);
+        world.agent = connector.build(stand_in.settings(host), env).expect("an agent");
         world
+    }
+
+    /// What an Open, and the probe, come to at a private address that nobody named.
+    pub async fn elsewhere(connector: &dyn Connector, stand_in: &dyn StandIn) -> String {
+        let mut world = Self::of(connector, stand_in, json!({})).await;
+        let settings = stand_in.settings(&"http://127.0.0.2:9/".parse().expect("a URL"));
+        world.agent = connector.build(settings, env(&world.sim.url, &world.hook)).expect("an agent");
+        let wrong = world.agent.probe().await.expect_err("not called");
+        assert!(wrong.contains("private"), "{wrong}");
+        let chat = world.resume(None);
+        chat.tell(open_item(1));
+        match chat.notes.settled(1).await {
+            Err(Failure::Refused(cause)) => cause.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What an Open comes to at a host that begins an answer and drips from then on.
+    pub async fn dripping(
+        connector: &dyn Connector,
+        stand_in: &dyn StandIn,
+        begun: &'static [u8],
+    ) -> Result<Vec<String>, Failure> {
+        let (url, mut was_asked) = hostile::dripping(begun).await;
+        let world = Self::at(connector, stand_in, &url).await;
+        let chat = world.resume(None);
+        chat.tell(open_item(1));
+        was_asked.recv().await.expect("a request");
+        hostile::pass(Duration::from_secs(16)).await;
+        chat.notes.until("a result", |known| known.results.first().cloned()).await.1
     }
 
     pub fn listen(&self) {
@@ -395,10 +428,10 @@ fn back(item: Item, mut items: mpsc::UnboundedReceiver<Next>) -> mpsc::Unbounded
     all
 }
 
-fn env(sim: &Served, hook: &Served) -> Env {
+fn env(host: &Url, hook: &Served) -> Env {
     let guard = Guard::default();
-    guard.allow(&sim.url);
-    guard.allow(&sim.at("/").as_str().replacen("http", "ws", 1).parse().expect("a URL"));
+    guard.allow(host);
+    guard.allow(&host.as_str().replacen("http", "ws", 1).parse().expect("a URL"));
     Env {
         app: "st-1".into(),
         name: "desk".into(),
@@ -456,6 +489,9 @@ fn note(notes: &Notes, heard: &Heard) {
         Heard::Typing { on, .. } => notes.change(|known| known.typing.push(*on)),
         Heard::Receipt { mark, up_to, .. } => {
             notes.change(|known| known.receipts.push((*mark, up_to.clone())))
+        }
+        Heard::Refused { remote_id, code, .. } => {
+            notes.change(|known| known.refused.push((remote_id.clone(), code.clone())));
         }
         other => panic!("Genesys does not tell {other:?}"),
     }

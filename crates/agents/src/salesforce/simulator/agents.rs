@@ -13,7 +13,7 @@ const AGENT: &str = "Jane A.";
 #[async_trait]
 impl Acts for Simulator {
     fn can(&self) -> &'static [&'static str] {
-        &["accept", "decline", "say", "file", "type", "read", "transfer", "end"]
+        &["accept", "decline", "say", "file", "offer", "type", "read", "transfer", "end"]
     }
 
     async fn act(&self, chat: &str, act: Act) -> Result<(), ActError> {
@@ -25,6 +25,7 @@ impl Acts for Simulator {
             }
             (ChatState::Waiting, Act::Decline) => self.declines(chat),
             (ChatState::Talking, Act::Say { text, files }) => self.says(chat, &agent, &text, &files),
+            (ChatState::Talking, Act::Offer { text, choices }) => self.offers(chat, &agent, &text, &choices),
             (ChatState::Talking, Act::Type { on }) => self.types(chat, &agent, on),
             (ChatState::Talking, Act::Read) => self.reads(chat, &agent),
             (ChatState::Talking, Act::Transfer { to }) => self.transfers(chat, &agent, &to),
@@ -103,6 +104,18 @@ impl Simulator {
             let content = json!({ "formatType": "Text", "text": text });
             self.tell(chat, Told::message(Sender::agent(agent), &words_id, content));
         }
+    }
+
+    fn offers(&self, chat: &str, agent: &str, text: &str, choices: &[String]) {
+        let id = Uuid::new_v4().to_string();
+        self.desk().line(chat, Line::new(By::Agent, text).with_id(&id));
+        let option = |choice: &String| {
+            json!({ "optionIdentifier": Uuid::new_v4().to_string(),
+                "titleItem": { "itemType": "TitleItem", "title": choice } })
+        };
+        let options: Vec<Value> = choices.iter().map(option).collect();
+        let choices = json!({ "formatType": "Buttons", "text": text, "optionItems": options });
+        self.tell(chat, Told::choices(Sender::agent(agent), &id, choices));
     }
 
     fn types(&self, chat: &str, agent: &str, on: bool) {

@@ -72,10 +72,19 @@ impl Told {
 
     /// Somebody said something. The id of the message is also that of the entry.
     pub fn message(sender: Sender, id: &str, content: Value) -> Self {
-        let payload = json!({ "id": id, "messageReason": null, "abstractMessage": {
-            "messageType": "StaticContentMessage", "id": id, "inReplyToMessageId": null, "references": [],
-            "staticContent": content,
+        Self::abstract_message(sender, id, "StaticContentMessage", ("staticContent", content))
+    }
+
+    /// A message that offers choices.
+    pub fn choices(sender: Sender, id: &str, choices: Value) -> Self {
+        Self::abstract_message(sender, id, "ChoicesMessage", ("choices", choices))
+    }
+
+    fn abstract_message(sender: Sender, id: &str, kind: &str, (name, content): (&str, Value)) -> Self {
+        let mut payload = json!({ "id": id, "messageReason": null, "abstractMessage": {
+            "messageType": kind, "id": id, "inReplyToMessageId": null, "references": [],
         }});
+        payload["abstractMessage"][name] = content;
         Self { identifier: id.to_owned(), ..Self::new("CONVERSATION_MESSAGE", "Message", sender, payload) }
     }
 

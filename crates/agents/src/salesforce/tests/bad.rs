@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use interline_connector::{Failure, RunEnd, Unverified};
 
 use super::*;
+use crate::hostile;
 
 const TOKEN: &str = "/iamessage/api/v2/authorization/unauthenticated/access-token";
 const STREAM: &str = "/eventrouter/v1/sse";
@@ -189,6 +190,23 @@ async fn a_stream_without_a_ping_is_dead_after_90_seconds() {
     world.pass(Duration::from_secs(2)).await;
     world.until_heard(|event| matches!(event, AgentEvent::Queued { .. })).await;
     assert!(matches!(world.engine.runs()[..], [RunEnd::Lost(_)]));
+}
+
+#[tokio::test]
+async fn a_stream_that_drips_a_line_without_an_end_is_dead_too() {
+    let world = first_stream(|| {
+        let drip = futures_util::stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        HttpBody::from_stream(drip)
+    })
+    .await;
+    world.waiting().await;
+    eventually(|| (world.engine.results(Seq(1)).len() == 1).then_some(())).await;
+    hostile::pass(Duration::from_secs(91)).await;
+    world.until_heard(|event| matches!(event, AgentEvent::Queued { .. })).await;
+    assert!(matches!(world.engine.runs()[..], [RunEnd::Lost(_)]), "{:?}", world.engine.runs());
 }
 
 // ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────

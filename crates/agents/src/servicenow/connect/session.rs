@@ -54,8 +54,8 @@ impl Integration {
             match (found, &mut running) {
                 (Some(None), _) => return RunEnd::Over,
                 (Some(Some(Next::Aside(_))), _) => {}
-                (Some(Some(Next::Item(item))), known) => self.item(link, *item, known).await,
-                (None, Some(running)) => self.look(link, running).await,
+                (Some(Some(Next::Item(item))), known) => Box::pin(self.item(link, *item, known)).await,
+                (None, Some(running)) => Box::pin(self.look(link, running)).await,
                 (None, None) => {}
             }
         }

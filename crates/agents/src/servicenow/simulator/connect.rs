@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::instance::{Instance, USER, agent_id, caller, failure, locked, login};
-use super::support::{QUEUE, Rule, Session, Support, escaped, is_queue, user_of};
+use super::support::{QUEUE, Rule, Session, Support, escaped, user_of};
 
 /// The instance lists so many lines.
 const PAGE: usize = 30;
@@ -71,14 +71,14 @@ impl Connect {
         locked(&self.0.support).entry(session, &assigned_to)
     }
 
-    /// A new row of `live_message`; and what the business rule makes of it.
-    fn row(&self, group: &str, by: &str, words: &str) -> Option<(Value, Option<axum::body::Bytes>)> {
+    /// A new row of `live_message`, with what was said as HTML; and what the business rule makes of it.
+    fn row(&self, group: &str, by: &str, html: &str) -> Option<(Value, Option<axum::body::Bytes>)> {
         let now = self.instance().desk().clock().now_ms();
         let stamp =
             jiff::Timestamp::from_millisecond(now).map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
         let stamp = stamp.unwrap_or_default();
         let row = json!({
-            "sys_id": self.instance().sys_id(), "group": group, "formatted_message": escaped(words),
+            "sys_id": self.instance().sys_id(), "group": group, "formatted_message": html,
             "sys_created_by": by, "sys_created_on": stamp, "last_message": stamp,
         });
         self.change(group, |session| session.rows.push(row.clone()))?;
@@ -87,7 +87,7 @@ impl Connect {
     }
 
     fn notice(&self, group: &str, words: &str) {
-        if let Some((_, Some(told))) = self.row(group, "system", words) {
+        if let Some((_, Some(told))) = self.row(group, "system", &escaped(words)) {
             self.instance().tell_bytes("notice", group, told);
         }
     }
@@ -121,7 +121,7 @@ async fn open(
     if let Err(answer) = sim.instance().admit(&headers) {
         return *answer;
     }
-    if !is_queue(&queue) {
+    if queue != QUEUE {
         return missing("no such queue");
     }
     let faults = sim.instance().desk().faults();
@@ -154,7 +154,7 @@ async fn open(
     };
     locked(&sim.0.support).chats.insert(group.clone(), session.clone());
     sim.instance().desk().open(as_chat(&group, &queue, &words));
-    sim.row(&group, USER, &words);
+    sim.row(&group, USER, &escaped(&words));
     Json(json!({ "result": sim.entry(&session) })).into_response()
 }
 
@@ -176,7 +176,7 @@ async fn queue(State(sim): State<Connect>, headers: HeaderMap, Path(queue): Path
     if sim.instance().desk().faults().special("no_role") {
         return failure(StatusCode::FORBIDDEN, "Insufficient rights", "ACL");
     }
-    if !is_queue(&queue) {
+    if queue != QUEUE {
         return missing("no such queue");
     }
     let waiting = locked(&sim.0.support).chats.values().filter(|session| session.state == 1).count();
@@ -226,7 +226,9 @@ async fn say(
         return missing("no such conversation, or it is closed");
     }
     sim.instance().desk().line(&group, Line::new(By::Customer, &words));
-    let Some((row, told)) = sim.row(&group, USER, &words) else { return missing("no such conversation") };
+    let Some((row, told)) = sim.row(&group, USER, &escaped(&words)) else {
+        return missing("no such conversation");
+    };
     if let Some(told) = told {
         sim.instance().tell_bytes("echo", &group, told);
     }
@@ -266,7 +268,7 @@ async fn leave(
 #[async_trait]
 impl Acts for Connect {
     fn can(&self) -> &'static [&'static str] {
-        &["accept", "decline", "say", "transfer", "end"]
+        &["accept", "decline", "say", "offer", "transfer", "end"]
     }
 
     async fn act(&self, chat: &str, act: Act) -> Result<(), ActError> {
@@ -284,20 +286,14 @@ impl Acts for Connect {
                 Ok(())
             }
             Act::Say { text, files } if talking && files.is_empty() => {
-                let line = Line::new(By::Agent, &text);
-                let place = self.instance().desk().line(chat, line).ok_or(ActError::NotOpen)?;
-                let forged = self.instance().is_forged("message");
-                let (row, told) = self.row(chat, &user_of(&agent), &text).ok_or(ActError::NotOpen)?;
-                if forged {
-                    // It never was one of this instance's.
-                    self.change(chat, |session| session.rows.retain(|known| *known != row));
-                }
-                let Some(told) = told else { return Ok(()) };
-                let result = self.instance().tell_and_wait("message", chat, told).await;
-                result.map_err(|why| {
-                    self.instance().desk().failed(chat, place, &why);
-                    ActError::Failed(why)
-                })
+                self.agent_says(chat, &agent, &text, &escaped(&text)).await
+            }
+            // A row holds what a canned response of the instance's looks like.
+            Act::Offer { text, choices } if talking => {
+                let list: String =
+                    choices.iter().map(|choice| format!("<li>{}</li>", escaped(choice))).collect();
+                let html = format!("<b>{}</b><ul>{list}</ul>", escaped(&text));
+                self.agent_says(chat, &agent, &text, &html).await
             }
             Act::Transfer { to } if talking => {
                 self.notice(chat, &format!("{agent} has left the conversation"));
@@ -311,14 +307,33 @@ impl Acts for Connect {
             }
             Act::Type { .. } | Act::Read => Err(ActError::Unable),
             Act::Say { files, .. } if !files.is_empty() => Err(ActError::Unable),
-            Act::Accept { .. } | Act::Decline | Act::Say { .. } | Act::Transfer { .. } => {
-                Err(ActError::NotOpen)
-            }
+            Act::Accept { .. }
+            | Act::Decline
+            | Act::Say { .. }
+            | Act::Offer { .. }
+            | Act::Transfer { .. } => Err(ActError::NotOpen),
         }
     }
 }
 
 impl Connect {
+    async fn agent_says(&self, chat: &str, agent: &str, words: &str, html: &str) -> Result<(), ActError> {
+        let line = Line::new(By::Agent, words);
+        let place = self.instance().desk().line(chat, line).ok_or(ActError::NotOpen)?;
+        let forged = self.instance().is_forged("message");
+        let (row, told) = self.row(chat, &user_of(agent), html).ok_or(ActError::NotOpen)?;
+        if forged {
+            // It never was one of this instance's.
+            self.change(chat, |session| session.rows.retain(|known| *known != row));
+        }
+        let Some(told) = told else { return Ok(()) };
+        let result = self.instance().tell_and_wait("message", chat, told).await;
+        result.map_err(|why| {
+            self.instance().desk().failed(chat, place, &why);
+            ActError::Failed(why)
+        })
+    }
+
     fn assign(&self, chat: &str, agent: String) {
         self.change(chat, |session| (session.state, session.agent) = (2, Some(agent.clone())));
         self.instance().desk().change(chat, |chat| {
@@ -381,7 +396,14 @@ impl StandIn for Connect {
     fn deviations(&self) -> &'static [Deviation] {
         &[
             Deviation { scenario: "typing", reason: "Connect Support's API neither tells nor takes it." },
-            Deviation { scenario: "receipts", reason: "Connect Support's API neither tells nor takes them." },
+            Deviation {
+                scenario: "receipts_delivered",
+                reason: "Connect Support's API neither tells nor takes them.",
+            },
+            Deviation {
+                scenario: "receipts_read",
+                reason: "Connect Support's API neither tells nor takes them.",
+            },
             Deviation {
                 scenario: "files_to_agent",
                 reason: "Connect Support's API takes no files: each goes as a link in words.",

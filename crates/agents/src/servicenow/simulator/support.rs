@@ -10,14 +10,6 @@ use super::instance::USER;
 /// The sys_id of the usual queue.
 pub const QUEUE: &str = "c54f0abf0a0a0b452db84664f409c79c";
 
-/// Another one; a real one has a sys_id too.
-const BILLING: &str = "billing";
-
-/// Whether there is such a queue.
-pub(super) fn is_queue(id: &str) -> bool {
-    [QUEUE, BILLING].contains(&id)
-}
-
 /// How the business rule was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rule {

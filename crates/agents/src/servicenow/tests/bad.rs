@@ -2,10 +2,10 @@
 
 use interline_connector::{Failure, Rejected};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::link::Session;
 use super::*;
+use crate::hostile::{self, BEGUN};
 
 fn agents() -> Vec<(Arc<dyn AgentSystem>, &'static str)> {
     let public = "https://chat.example.com/".parse().expect("a URL");
@@ -107,24 +107,6 @@ fn no_bytes_make_it_panic() {
     });
 }
 
-/// Reads a request, then does `then` with the connection.
-async fn raw(then: &'static [u8]) -> Url {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        loop {
-            let Ok((mut socket, _)) = listener.accept().await else { return };
-            tokio::spawn(async move {
-                let mut buffer = vec![0; 64 * 1024];
-                let _ = socket.read(&mut buffer).await;
-                let _ = socket.write_all(then).await;
-                let _ = socket.shutdown().await;
-            });
-        }
-    });
-    url.parse().expect("a URL")
-}
-
 #[tokio::test]
 async fn whatever_answers_nothing_panics() {
     for (then, expected) in [
@@ -139,7 +121,7 @@ async fn whatever_answers_nothing_panics() {
         (b"HTTP/1.1 400 No\r\nContent-Length: 40\r\n\r\n{\"error\":{\"message\":\"<b>call me</b>\"}}   ", "refused"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 62\r\n\r\n{\"status\":\"failure\",\"error\":{\"message\":\"<script>\"}}            ", "refused"),
     ] {
-        let url = raw(then).await;
+        let url = hostile::raw(then).await;
         let login = json!({ "type": "basic", "user_name": "u", "password": "p" });
         let settings = json!({ "instance_url": url, "login": login });
         let tokyo = changed(settings.clone(), &json!({ "queue_id": "q" }));
@@ -161,39 +143,22 @@ async fn whatever_answers_nothing_panics() {
     }
 }
 
-/// An instance whose answer never comes to its end: a byte for each second. Tells of each request.
-async fn dripping() -> (Served, tokio::sync::mpsc::UnboundedReceiver<()>) {
-    let (asked, was_asked) = tokio::sync::mpsc::unbounded_channel();
-    let answer = move || {
-        let _ = asked.send(());
-        let bytes = futures_util::stream::unfold((), async |()| {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
-        });
-        std::future::ready(axum::body::Body::from_stream(bytes).into_response())
-    };
-    (Served::start(Router::new().fallback(answer)).await.expect("a port"), was_asked)
-}
-
 #[tokio::test]
 async fn an_answer_that_drips_is_not_waited_for() {
-    let (served, mut was_asked) = dripping().await;
-    let url = &served.url;
+    let (url, mut was_asked) = hostile::dripping(BEGUN).await;
     let login = json!({ "type": "basic", "user_name": "u", "password": "p" });
     let settings = json!({ "instance_url": url, "login": login });
     let public = "https://chat.example.com/".parse().expect("a URL");
-    let utah = build(&ServiceNow, settings.clone(), &public, &[url]).expect("settings");
+    let utah = build(&ServiceNow, settings.clone(), &public, &[&url]).expect("settings");
     let tokyo = changed(settings, &json!({ "queue_id": "q" }));
-    let tokyo = build(&ServiceNowTokyo, tokyo, &public, &[url]).expect("settings");
+    let tokyo = build(&ServiceNowTokyo, tokyo, &public, &[&url]).expect("settings");
     let mut session = Session::start(tokyo, Arc::new(Platform::default()), None);
     session.give(open());
     let said = tokio::spawn(async move { utah.deliver(&line(5, "hello"), None).await });
     for _ in 0..2 {
         was_asked.recv().await.expect("a request");
     }
-    for _ in 0..16 {
-        pass(Duration::from_secs(1)).await;
-    }
+    hostile::pass(Duration::from_secs(16)).await;
     let said = said.await.expect("a task");
     assert!(matches!(said, Err(Failure::Uncertain(_))), "{said:?}");
     let opened = session.result().await;

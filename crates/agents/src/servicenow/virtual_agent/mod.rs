@@ -165,9 +165,7 @@ impl AgentSystem for Integration {
     ) -> bool {
         let Some(session) = handle::Session::read(session.as_ref()) else { return false };
         for file in files {
-            let name = file.name.as_deref().unwrap_or("A file");
-            let words = format!("{name} was not sent to the customer. {why}");
-            self.steps.now(Step::Tell(session.clone(), words));
+            self.steps.now(Step::Tell(session.clone(), why.for_agent(file.name.as_deref())));
         }
         true
     }
