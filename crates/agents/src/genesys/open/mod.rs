@@ -36,6 +36,7 @@ use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Si
 use interline_connector::simulator::{StandIn, Tenant};
 use interline_connector::webhook::Unverified;
 use interline_connector::{AgentSystem, Cause, Done, Failure, Item, Link, Received, Rejected, RunEnd};
+use interline_core::flow::work::Availability;
 use interline_core::transfer::Reason;
 use interline_core::{AppId, app};
 use serde_json::Value;
@@ -138,6 +139,10 @@ impl AgentSystem for Integration {
 
     async fn listen(&self) -> RunEnd {
         self.hear_notices(&self.app).await
+    }
+
+    async fn availability(&self, asked: &Availability) -> Result<Option<bool>, Failure> {
+        self.has_members(asked).await
     }
 
     async fn probe(&self) -> Result<(), String> {
