@@ -61,9 +61,9 @@ pub struct Ask {
     /// Whether the agent sees a transcript; none: yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcribe: Option<bool>,
-    /// Whether a summary travels along; none: yes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub summary: Option<bool>,
+    /// Whether a summary travels along.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub summary: bool,
     /// The agent system that a script chose, by its name or type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,

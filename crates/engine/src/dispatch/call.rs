@@ -115,7 +115,7 @@ fn context(state: &State, before: &[Entry]) -> Context {
         skills.clone_from(&transfer.skills);
         ask.clone_from(&transfer.ask);
     }
-    let summary = if ask.summary == Some(false) { String::new() } else { digest(before) };
+    let summary = if ask.summary { digest(before) } else { String::new() };
     Context { skills, data, summary, ask }
 }
 
