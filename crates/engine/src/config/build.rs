@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::apps::{Draft, Origin};
-use super::document::{Document, Integration, Scope, discreet};
+use super::document::{Document, Integration, Scope, ScopedCredential, discreet};
 use super::{Invalid, Retired, flows};
 use crate::address;
 use crate::apps::Runtime;
@@ -61,7 +61,7 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
         http: site.http.clone(),
         webhook: address::of(site.seal, site.public_url, &id, name)
             .unwrap_or_else(|| site.public_url.clone()),
-        credentials: Arc::new(with_scope(document, Scope::Botkit)),
+        credentials: Arc::new(with_scope(document, &[Scope::Botkit])),
     };
     let mut agents = agents(document, site, &env, &mut faults);
     let bots = bots(document, site, &mut faults);
@@ -100,7 +100,7 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
         deadlines: document.deadlines.clone(),
         texts: document.texts.clone(),
     };
-    let credentials = with_scope(document, Scope::Web);
+    let credentials = with_scope(document, &[Scope::Web, Scope::Ivr, Scope::Webhook]);
     let channel_app = ChannelApp { id, name: document.app.name.clone(), credentials, channels };
     Ok(Runtime {
         app: Arc::new(app),
@@ -124,8 +124,11 @@ fn settings(integration: &Integration) -> Value {
     Value::Object(integration.settings.clone())
 }
 
-fn with_scope(document: &Document, scope: Scope) -> BTreeMap<String, Credential> {
-    let granted = document.credentials.iter().filter(|(_, credential)| credential.scopes.contains(&scope));
+/// The credentials that have one of these scopes.
+fn with_scope(document: &Document, scopes: &[Scope]) -> BTreeMap<String, Credential> {
+    let has_one =
+        |credential: &ScopedCredential| credential.scopes.iter().any(|scope| scopes.contains(scope));
+    let granted = document.credentials.iter().filter(|(_, credential)| has_one(credential));
     granted.map(|(name, credential)| (name.clone(), credential.credential())).collect()
 }
 
@@ -226,16 +229,29 @@ fn channels(document: &Document, faults: &mut Vec<Invalid>) -> BTreeMap<Integrat
             faults.push(within(&at, &message));
         }
         for used in settings["credentials"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let granted =
-                document.credentials.get(used).is_some_and(|known| known.scopes.contains(&Scope::Web));
-            if !granted {
-                let message = format!("there is no credential `{used}` with the scope `web`");
+            if let Some(message) = unfit(document, used, &integration.kind) {
                 faults.push(Invalid::at(format!("{at}.credentials"), message));
             }
         }
         channels.insert(name.clone(), (integration.kind.clone(), settings));
     }
     channels
+}
+
+/// Why a credential may not sign for a channel of this type.
+fn unfit(document: &Document, used: &str, kind: &str) -> Option<String> {
+    let takes = Scope::of_channel(kind);
+    let wanted = takes.first().map(|scope| scope.word()).unwrap_or_default();
+    let Some(known) = document.credentials.get(used) else {
+        return Some(format!("there is no credential `{used}` with the scope `{wanted}`"));
+    };
+    if known.scopes.iter().any(|scope| takes.contains(scope)) {
+        return None;
+    }
+    let has: Vec<&str> = known.scopes.iter().map(|scope| scope.word()).collect();
+    Some(format!(
+        "the credential `{used}` has not the scope `{wanted}`, but {has:?}; add it to its `scopes`, or name another"
+    ))
 }
 
 fn agents(
