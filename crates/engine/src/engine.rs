@@ -96,6 +96,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const RETENTION: Duration = Duration::from_secs(60);
 /// How often uploads that were given up are deleted.
 const UPLOADS: Duration = Duration::from_secs(3600);
+/// How often flows that no conversation keeps any more are deleted.
+const FLOW_SETS: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Starts: registers the node and takes up what an earlier run left over.
@@ -151,6 +153,7 @@ impl Engine {
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });
         inner.clone().watch(|inner| async move { inner.every(UPLOADS, Inner::sweep_old_parts).await });
+        inner.clone().watch(|inner| async move { inner.every(FLOW_SETS, Inner::sweep_old_flows).await });
         let engine = Engine { inner };
         let host = Arc::new(engine.clone());
         engine.inner.clone().watch(|inner| inner.serve_all(host));
@@ -229,6 +232,10 @@ impl Inner {
             tracing::warn!(%error, "what is past its retention was not erased");
         }
         self.sweep_files().await;
+    }
+
+    async fn sweep_old_flows(self: &Arc<Self>) {
+        self.sweep_flow_sets().await;
     }
 
     async fn sweep_old_parts(self: &Arc<Self>) {

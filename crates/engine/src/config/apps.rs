@@ -185,6 +185,11 @@ impl Apps {
         ids
     }
 
+    /// As long as this is held, no app changes.
+    pub(crate) async fn hold_changes(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
     fn serve(&self, runtime: Runtime) {
         let id = runtime.app.id.clone();
         self.served.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(runtime));
