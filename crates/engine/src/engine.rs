@@ -22,6 +22,7 @@ use crate::marks::Marks;
 use crate::observe;
 use crate::pinned::Pinned;
 use crate::scripts::Scripts;
+use crate::setups::Setups;
 use crate::timers::Timers;
 use crate::watch::Watch;
 
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub scripts: Arc<dyn Scripts>,
     /// The flows that conversations began with.
     pub kept: Kept,
+    /// Agent systems with settings of scripts.
+    pub setups: Setups,
     /// Files under way.
     pub files: Desk,
     /// Milliseconds since 1970 UTC.
@@ -135,6 +138,7 @@ impl Engine {
             counted: observe::Cache::default(),
             scripts,
             kept: Kept::default(),
+            setups: Setups::default(),
             files: Desk::new(files),
             started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),

@@ -213,9 +213,7 @@ impl Session {
     async fn replaced(&self, changes: &mut watch::Receiver<u64>) -> Arc<dyn AgentSystem> {
         loop {
             changes.mark_unchanged();
-            let integration = self.row().await.ok().flatten().map(|row| row.about.participant.integration);
-            let runtime = self.inner.apps.get(&self.slot.key.app);
-            let agent = integration.and_then(|name| runtime?.agents.get(&name).cloned());
+            let agent = self.agent_in_force().await;
             if let Some(agent) = agent.filter(|agent| !Arc::ptr_eq(agent, &self.agent)) {
                 return agent;
             }
@@ -223,6 +221,15 @@ impl Session {
                 return std::future::pending().await;
             }
         }
+    }
+
+    async fn agent_in_force(&self) -> Option<Arc<dyn AgentSystem>> {
+        let runtime = self.inner.apps.get(&self.slot.key.app)?;
+        let mut guard = self.slot.live.lock().await;
+        self.inner.load(&self.slot, &mut guard).await.ok()?;
+        let live = guard.as_ref()?;
+        let row = live.rows.get(&self.no)?;
+        self.inner.agent_of(&runtime, &live.state, &row.about.participant).ok()
     }
 
     /// The connector has the session, until it is lost or over.

@@ -168,6 +168,10 @@ impl Apps {
         Self { store, site, has_scanner: false, served: RwLock::new(served), changes, changing }
     }
 
+    pub(super) fn site(&self) -> Option<&(Http, Url)> {
+        self.site.as_ref()
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.store
     }

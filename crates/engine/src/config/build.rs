@@ -54,15 +54,7 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     check_files(document, site, &mut faults);
     let id = AppId::from(document.app.id.as_str());
     let channels = channels(document, &mut faults);
-    let env = |name: &IntegrationName| Env {
-        app: id.clone(),
-        name: name.clone(),
-        public_url: site.public_url.clone(),
-        http: site.http.clone(),
-        webhook: address::of(site.seal, site.public_url, &id, name)
-            .unwrap_or_else(|| site.public_url.clone()),
-        credentials: Arc::new(with_scope(document, &[Scope::Botkit])),
-    };
+    let env = |name: &IntegrationName| env(document, site.http, site.public_url, site.seal, &id, name);
     let mut agents = agents(document, site, &env, &mut faults);
     let bots = bots(document, site, &mut faults);
     check_references(document, &agents, &mut faults);
@@ -116,7 +108,26 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     })
 }
 
-fn connector(kind: &str) -> Option<&'static dyn Connector> {
+/// What an agent system is built with.
+pub(super) fn env(
+    document: &Document,
+    http: &Http,
+    public_url: &Url,
+    seal: &Sealer,
+    id: &AppId,
+    name: &IntegrationName,
+) -> Env {
+    Env {
+        app: id.clone(),
+        name: name.clone(),
+        public_url: public_url.clone(),
+        http: http.clone(),
+        webhook: address::of(seal, public_url, id, name).unwrap_or_else(|| public_url.clone()),
+        credentials: Arc::new(with_scope(document, &[Scope::Botkit])),
+    }
+}
+
+pub(super) fn connector(kind: &str) -> Option<&'static dyn Connector> {
     connectors().iter().find(|connector| connector.manifest().id == kind).copied()
 }
 
@@ -347,7 +358,7 @@ fn judge_addresses(
 }
 
 /// The addresses in a setting, however deep. That of a SIP URI stands as if it were HTTP's: the guard knows host and port.
-fn find_addresses(field: &str, value: &Value, found: &mut Vec<(String, Url)>) {
+pub(super) fn find_addresses(field: &str, value: &Value, found: &mut Vec<(String, Url)>) {
     match value {
         Value::String(text) => found.extend(url_of(text).map(|url| (field.to_owned(), url))),
         Value::Object(fields) => {

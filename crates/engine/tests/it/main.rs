@@ -23,6 +23,7 @@ mod pinned;
 mod restarts;
 mod retire;
 mod secrets;
+mod setups;
 mod shop;
 mod transcript;
 mod watch;
