@@ -13,6 +13,7 @@ mod failures;
 mod fake;
 mod files;
 mod flows;
+mod handback;
 mod handover;
 mod keys;
 mod lists;
