@@ -24,6 +24,7 @@ use crate::apps::Runtime;
 use crate::dispatch::call::caught;
 use crate::dispatch::once;
 use crate::engine::Inner;
+use crate::files::Sender;
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Row, Slot};
 use crate::observe;
@@ -480,7 +481,7 @@ impl Link for Line<'_> {
             Ok(customer) => customer,
             Err(_) => return Err(FileRefused::Unavailable),
         };
-        let kept = inner.take_in(&slot.key.app, &customer, vec![file]).await?;
+        let kept = inner.take_in(&Sender::agent(&slot.key.app, &customer), vec![file]).await?;
         kept.into_iter().next().ok_or(FileRefused::Unavailable)
     }
 

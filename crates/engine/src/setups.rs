@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use interline_connector::AgentSystem;
 use interline_core::flow::Private;
 use interline_core::flow::script::Answer;
-use interline_core::{AppId, ConversationId, IntegrationName, Participant, State};
+use interline_core::{AppId, ConversationId, IntegrationName, Participant, Role, State};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -62,6 +62,9 @@ impl Inner {
         participant: &Participant,
     ) -> Result<Arc<dyn AgentSystem>, String> {
         let name = &participant.integration;
+        if participant.role == Role::Customer {
+            return runtime.told.get(name).cloned().ok_or_else(|| "the channel tells nobody any more".into());
+        }
         let base = runtime.agents.get(name).ok_or("the integration no longer exists")?;
         let Some(setup) = state.setups.get(&participant.no) else { return Ok(base.clone()) };
         let clear = self.open_setup(state, setup)?;

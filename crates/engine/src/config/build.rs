@@ -53,8 +53,8 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     check_credentials(document, &mut faults);
     check_files(document, site, &mut faults);
     let id = AppId::from(document.app.id.as_str());
-    let channels = channels(document, &mut faults);
     let env = |name: &IntegrationName| env(document, site.http, site.public_url, site.seal, &id, name);
+    let (channels, told) = channels(document, site, &env, &mut faults);
     let mut agents = agents(document, site, &env, &mut faults);
     let bots = bots(document, site, &mut faults);
     check_references(document, &agents, &mut faults);
@@ -97,6 +97,7 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     Ok(Runtime {
         app: Arc::new(app),
         agents,
+        told,
         bots,
         http: Some(site.http.clone()),
         channel_app: Arc::new(channel_app),
@@ -226,8 +227,14 @@ fn check_files(document: &Document, site: &Site<'_>, faults: &mut Vec<Invalid>) 
     }
 }
 
-fn channels(document: &Document, faults: &mut Vec<Invalid>) -> BTreeMap<IntegrationName, (String, Value)> {
-    let mut channels = BTreeMap::new();
+/// What the channels know of themselves, and who is told by those that tell.
+fn channels(
+    document: &Document,
+    site: &Site<'_>,
+    env: &dyn Fn(&IntegrationName) -> Env,
+    faults: &mut Vec<Invalid>,
+) -> (BTreeMap<IntegrationName, (String, Value)>, Agents) {
+    let (mut channels, mut told) = (BTreeMap::new(), Agents::new());
     for (name, integration) in &document.channels {
         let at = format!("channels.{name}");
         let Some(channel) = interline_channels::find(&integration.kind) else {
@@ -244,9 +251,15 @@ fn channels(document: &Document, faults: &mut Vec<Invalid>) -> BTreeMap<Integrat
                 faults.push(Invalid::at(format!("{at}.credentials"), message));
             }
         }
+        if let Some(push) = channel.push {
+            let unchanged = site.current.and_then(|current| current.channels.get(name)) == Some(integration);
+            judge_addresses(&at, &integration.settings, site, unchanged, faults);
+            // What is wrong with the settings was said above.
+            told.extend(push(settings.clone(), env(name)).ok().flatten().map(|push| (name.clone(), push)));
+        }
         channels.insert(name.clone(), (integration.kind.clone(), settings));
     }
-    channels
+    (channels, told)
 }
 
 /// Why a credential may not sign for a channel of this type.

@@ -21,6 +21,7 @@ mod operate;
 mod order;
 mod outage;
 mod pinned;
+mod pushed;
 mod restarts;
 mod retire;
 mod secrets;
