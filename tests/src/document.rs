@@ -59,7 +59,7 @@ pub fn document(app: &App, agents: &[(String, Value)]) -> Value {
                 } },
                 "to_queue": { "agent_transfer": {
                     "message": MOMENT, "target": { "integration": first, "queue": QUEUE },
-                    "skills": [SKILL], "data": { "order": ORDER },
+                    "skills": [SKILL], "data": { "order": ORDER }, "conversation_summary": true,
                 } },
                 "back": { "message": { "text": BACK } },
                 "nobody": { "message": { "text": NOBODY } },

@@ -29,6 +29,8 @@ pub mod webhook;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use interline_connector::AgentSystem;
+use interline_connector::agent::Env;
 use interline_connector::channel::Host;
 use interline_core::{AppId, IntegrationName};
 use schemars::Schema;
@@ -49,12 +51,17 @@ pub struct Channel {
     pub router: fn(Arc<dyn Host>) -> axum::Router,
     /// For a channel with sockets of its own: serves one integration for as long as it is polled. It returns why it cannot.
     pub serve: Option<Serve>,
+    /// For a channel that tells customers by itself: who an integration's entries are delivered to. None: readers fetch them.
+    pub push: Option<Push>,
     /// What it holds on this node, for whoever looks for what is left behind.
     pub holds: fn() -> Vec<(&'static str, usize)>,
 }
 
 /// See [`Channel::serve`]: the host, the app, the integration's name and its settings.
 pub type Serve = fn(Arc<dyn Host>, AppId, IntegrationName, Value) -> BoxFuture<'static, String>;
+
+/// See [`Channel::push`]: an integration's settings, and what it is built with.
+pub type Push = fn(Value, Env) -> Result<Option<Arc<dyn AgentSystem>>, String>;
 
 /// All channels.
 pub const CHANNELS: &[Channel] = &[
@@ -65,6 +72,7 @@ pub const CHANNELS: &[Channel] = &[
         check: web::check,
         router: web::router,
         serve: None,
+        push: None,
         holds: Vec::new,
     },
     Channel {
@@ -74,6 +82,7 @@ pub const CHANNELS: &[Channel] = &[
         check: voice::check,
         router: |_| axum::Router::new(),
         serve: Some(|host, app, channel, settings| Box::pin(voice::serve(host, app, channel, settings))),
+        push: None,
         holds: voice::holds,
     },
     Channel {
@@ -83,6 +92,7 @@ pub const CHANNELS: &[Channel] = &[
         check: ivr::check,
         router: ivr::router,
         serve: None,
+        push: None,
         holds: Vec::new,
     },
     Channel {
@@ -92,6 +102,7 @@ pub const CHANNELS: &[Channel] = &[
         check: webhook::check,
         router: webhook::router,
         serve: None,
+        push: Some(webhook::push),
         holds: Vec::new,
     },
 ];

@@ -244,6 +244,15 @@ pub struct Env {
     pub credentials: Arc<BTreeMap<String, crate::Credential>>,
 }
 
+/// A setting that a script may set for one hand-over (`agentUtils.setLiveChatAgentOutGoingSetup`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtRunTime {
+    /// Its name, at the top of the settings.
+    pub name: &'static str,
+    /// Another value leads to another host: the integration's own secrets do not go there.
+    pub leads_elsewhere: bool,
+}
+
 /// A kind of agent system: the one word in the list of `agents/src/lib.rs`.
 pub trait Connector: Send + Sync {
     /// What it can do.
@@ -257,6 +266,12 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// What is wrong with the settings, naming the field and the remedy.
     fn build(&self, settings: Value, env: Env) -> Result<Arc<dyn AgentSystem>, String>;
+
+    /// Settings that a script may set for one hand-over. None, as here, where vendors call back at what the integration is
+    /// configured to, or sessions share what only the integration has.
+    fn at_run_time(&self) -> &'static [AtRunTime] {
+        &[]
+    }
 
     /// A stand-in for the vendor, in which nothing happened yet. None: there is no such thing.
     #[cfg(feature = "simulators")]

@@ -110,6 +110,21 @@ pub trait Host: Send + Sync + 'static {
     /// The customer is typing, or stopped.
     fn typing(&self, app: &AppId, customer: &Customer, on: bool);
 
+    /// What an agent would have got of a conversation that was handed off through this channel, beside what the node asked;
+    /// with `summary`, also that. A host without transcripts has nothing.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    async fn handed_off(
+        &self,
+        app: &AppId,
+        conversation: &ConversationId,
+        summary: bool,
+    ) -> Result<HandedOff, Unavailable> {
+        let _ = (app, conversation, summary);
+        Ok(HandedOff::default())
+    }
+
     /// What customers send and fetch.
     fn files(&self) -> &dyn Files;
 
@@ -128,6 +143,15 @@ pub struct ChannelApp {
     pub credentials: BTreeMap<String, Credential>,
     /// This app's channel integrations: name → (type, settings).
     pub channels: BTreeMap<IntegrationName, (String, Value)>,
+}
+
+/// What only the engine knows of a hand-off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HandedOff {
+    /// What was said before, in a few lines. Empty: nothing, or it is not wanted.
+    pub summary: String,
+    /// Where an agent can read all of it, a limited number of times. It is a secret.
+    pub transcript: Option<Url>,
 }
 
 /// What a customer did.

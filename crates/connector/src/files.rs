@@ -92,6 +92,17 @@ pub trait Files: Send + Sync {
     /// There are too many of them, or one is not there (any more), or is not the customer's.
     async fn own(&self, app: &AppId, customer: &Customer, ids: &[FileId]) -> Result<Vec<File>, FileRefused>;
 
+    /// Fetches files that the customer's program names by address, and stores them. Addresses pass the guard.
+    ///
+    /// # Errors
+    /// There are too many of them, or one is not taken; those that are stored and not named are swept.
+    async fn fetch(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        files: Vec<Incoming>,
+    ) -> Result<Vec<File>, FileRefused>;
+
     /// A page where the customer can fetch a file of a conversation of theirs a limited number of times.
     fn link(&self, app: &AppId, file: &FileId) -> Url;
 

@@ -145,8 +145,10 @@ impl App {
     /// The agent systems to try for a customer of `channel`, in order: a script's choice, else the node's, else the
     /// channel's, else the app's default; then the node's fallback ladder. Empty means Unconfigured.
     pub fn ladder(&self, channel: &IntegrationName, node: &AgentTransfer, ask: &Ask) -> Vec<Target> {
-        let chosen = ask.system.as_ref().and_then(|system| self.system(system));
+        let chosen = ask.system.as_ref().and_then(|system| self.called(system));
         let chosen = chosen.map(|integration| Target { integration, queue: None });
+        // With settings of the script's it is another place than the same one without.
+        let elsewhere = chosen.is_some() && !ask.setup.is_nothing();
         let first =
             chosen.or_else(|| node.target.clone()).or_else(|| self.first_agent(channel)).map(|target| {
                 let queue = ask.queue.clone().or(target.queue);
@@ -154,7 +156,8 @@ impl App {
             });
         let mut ladder: Vec<Target> = Vec::new();
         for target in first.into_iter().chain(node.fallback.iter().cloned()) {
-            if self.takes_new(&target.integration) && !ladder.contains(&target) {
+            let again = &ladder[usize::from(elsewhere).min(ladder.len())..];
+            if self.takes_new(&target.integration) && !again.contains(&target) {
                 ladder.push(target);
             }
         }
@@ -168,7 +171,7 @@ impl App {
     }
 
     /// The agent system that a script means: by its name, else the first of that type.
-    fn system(&self, called: &str) -> Option<IntegrationName> {
+    pub fn called(&self, called: &str) -> Option<IntegrationName> {
         let name = IntegrationName::from(called);
         if self.takes_new(&name) {
             return Some(name);
@@ -192,5 +195,74 @@ impl App {
             .chain(self.agents.iter())
             .filter(|(_, agent)| !agent.retired)
             .find_map(|(name, agent)| agent.intercepts.map(|policy| (name, policy)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::flow::Private;
+
+    fn app() -> App {
+        let agents = ["script", "node", "channel", "default", "other"]
+            .map(|name| (name.into(), AgentSystem::default()));
+        App {
+            agents: agents.into(),
+            agent_types: [
+                ("script".into(), "salesforce".to_owned()),
+                ("other".into(), "salesforce".to_owned()),
+            ]
+            .into(),
+            default_agent: Some("default".into()),
+            channel_agents: [("web".into(), "channel".into())].into(),
+            ..App::default()
+        }
+    }
+
+    fn target(name: &str) -> Target {
+        Target { integration: name.into(), queue: None }
+    }
+
+    fn tried(app: &App, channel: &str, node: &AgentTransfer, ask: &Ask) -> Vec<String> {
+        let ladder = app.ladder(&channel.into(), node, ask);
+        ladder.iter().map(|target| target.integration.to_string()).collect()
+    }
+
+    #[test]
+    fn a_script_comes_before_the_node_before_the_channel_before_the_default() {
+        let (app, silent) = (app(), AgentTransfer::default());
+        let node = AgentTransfer { target: Some(target("node")), ..AgentTransfer::default() };
+        let says = |system: &str| Ask { system: Some(system.to_owned()), ..Ask::default() };
+        for (channel, node, ask, first) in [
+            ("web", &node, says("script"), "script"),
+            // By its type: the first of that type by name.
+            ("web", &node, says("SalesForce"), "other"),
+            ("web", &node, Ask::default(), "node"),
+            ("web", &node, says("nobody"), "node"),
+            ("web", &silent, says("script"), "script"),
+            ("web", &silent, Ask::default(), "channel"),
+            ("phone", &silent, Ask::default(), "default"),
+            ("phone", &silent, says("nobody"), "default"),
+        ] {
+            assert_eq!(tried(&app, channel, node, &ask), [first], "{channel} {ask:?}");
+        }
+        let nobody = App { default_agent: None, ..app };
+        assert!(tried(&nobody, "phone", &silent, &Ask::default()).is_empty());
+    }
+
+    #[test]
+    fn the_same_agent_system_with_a_scripts_settings_is_another_place() {
+        let node = AgentTransfer {
+            target: Some(target("node")),
+            fallback: vec![target("script"), target("node"), target("script")],
+            ..AgentTransfer::default()
+        };
+        let mut ask = Ask { system: Some("script".into()), ..Ask::default() };
+        assert_eq!(tried(&app(), "web", &node, &ask), ["script", "node"]);
+        let config: Map<_, _> = json!({ "url": "x" }).as_object().cloned().expect("fields");
+        ask.setup = Private::clear(config);
+        assert_eq!(tried(&app(), "web", &node, &ask), ["script", "script", "node"]);
     }
 }

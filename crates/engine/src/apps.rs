@@ -16,6 +16,8 @@ pub struct Runtime {
     pub app: Arc<App>,
     /// Its agent systems.
     pub agents: BTreeMap<IntegrationName, Arc<dyn AgentSystem>>,
+    /// Channels that tell customers by themselves: who their entries are delivered to.
+    pub told: BTreeMap<IntegrationName, Arc<dyn AgentSystem>>,
     /// Its external bots.
     pub bots: BTreeMap<IntegrationName, Arc<dyn Bot>>,
     /// The way out for requests of flows; none: a test's app that makes none.

@@ -106,7 +106,7 @@ impl Inner {
             Stage::Waiting | Stage::Talking => {}
         }
         let row = live.rows.get(&rung.participant).filter(|row| !row.row.done)?;
-        let agent = self.apps.get(app)?.agents.get(&rung.target.integration)?.clone();
+        let agent = self.agent_of(&*self.apps.get(app)?, &live.state, &row.about.participant).ok()?;
         let session = row.row.session.as_deref().and_then(|text| serde_json::from_str(text).ok());
         Some(Listener { no: rung.participant, agent, session, brief: brief(live) })
     }

@@ -22,6 +22,7 @@ use crate::marks::Marks;
 use crate::observe;
 use crate::pinned::Pinned;
 use crate::scripts::Scripts;
+use crate::setups::Setups;
 use crate::timers::Timers;
 use crate::watch::Watch;
 
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub scripts: Arc<dyn Scripts>,
     /// The flows that conversations began with.
     pub kept: Kept,
+    /// Agent systems with settings of scripts.
+    pub setups: Setups,
     /// Files under way.
     pub files: Desk,
     /// Milliseconds since 1970 UTC.
@@ -96,6 +99,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const RETENTION: Duration = Duration::from_secs(60);
 /// How often uploads that were given up are deleted.
 const UPLOADS: Duration = Duration::from_secs(3600);
+/// How often flows that no conversation keeps any more are deleted.
+const FLOW_SETS: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Starts: registers the node and takes up what an earlier run left over.
@@ -133,6 +138,7 @@ impl Engine {
             counted: observe::Cache::default(),
             scripts,
             kept: Kept::default(),
+            setups: Setups::default(),
             files: Desk::new(files),
             started_at: clock.now().0,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
@@ -151,6 +157,7 @@ impl Engine {
         inner.clone().watch(|inner| async move { inner.every(HEARTBEAT, Inner::beat).await });
         inner.clone().watch(|inner| async move { inner.every(RETENTION, Inner::erase_old).await });
         inner.clone().watch(|inner| async move { inner.every(UPLOADS, Inner::sweep_old_parts).await });
+        inner.clone().watch(|inner| async move { inner.every(FLOW_SETS, Inner::sweep_old_flows).await });
         let engine = Engine { inner };
         let host = Arc::new(engine.clone());
         engine.inner.clone().watch(|inner| inner.serve_all(host));
@@ -229,6 +236,10 @@ impl Inner {
             tracing::warn!(%error, "what is past its retention was not erased");
         }
         self.sweep_files().await;
+    }
+
+    async fn sweep_old_flows(self: &Arc<Self>) {
+        self.sweep_flow_sets().await;
     }
 
     async fn sweep_old_parts(self: &Arc<Self>) {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use interline_connector::channel::{
-    ChannelApp, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said, Unavailable, What,
+    ChannelApp, HandedOff, HeardAs, Hint, HistoryPage, Host, Line, Mark, Page, Phase, Place, Said,
+    Unavailable, What,
 };
 use interline_connector::{FileRefused, Files};
 use interline_core::conversation::connection::Connection;
@@ -181,6 +182,15 @@ impl Host for Engine {
     fn typing(&self, app: &AppId, customer: &Customer, on: bool) {
         let (inner, app, customer) = (self.inner.clone(), app.clone(), customer.id.clone());
         self.inner.tasks.spawn(async move { inner.customer_types(&app, &customer, on).await });
+    }
+
+    async fn handed_off(
+        &self,
+        app: &AppId,
+        conversation: &ConversationId,
+        summary: bool,
+    ) -> Result<HandedOff, Unavailable> {
+        self.inner.handed_off(app, conversation, summary).await.map_err(unavailable)
     }
 
     fn files(&self) -> &dyn Files {

@@ -136,7 +136,7 @@ impl Inner {
             let Some(mut live) = guard.take() else { return Err(Trouble::Unknown) };
             let opened = live.version == 0;
             let app = self.app_of(runtime, &live.state).await?;
-            let (steps, answers) = self.plan(&app, &live.state, &change.inputs, now, seed).await;
+            let (steps, answers) = self.plan(&app, &live.state, &change.inputs, now, seed).await?;
             let news = live.apply(&change, steps, answers, now);
             if !news.stepped && news.written.is_empty() {
                 **guard = Some(live);
@@ -182,7 +182,7 @@ impl Inner {
         inputs: &[Input],
         now: Time,
         seed: u64,
-    ) -> (Vec<Step>, Vec<Answer>) {
+    ) -> Result<(Vec<Step>, Vec<Answer>), Trouble> {
         let (mut steps, mut answers): (Vec<Step>, Vec<Answer>) =
             (Vec::with_capacity(inputs.len()), Vec::new());
         let mut used = 0;
@@ -191,13 +191,17 @@ impl Inner {
                 let before = steps.last().map_or(state, |step| &step.state);
                 match try_step(app, before, input, &answers[used..], now, seed) {
                     Ok(step) => break step,
-                    Err(NeedScript(call)) => answers.push(self.scripts.run(*call).await),
+                    Err(NeedScript(call)) => {
+                        let mut answer = self.scripts.run(*call).await;
+                        self.seal_private(state, &mut answer)?;
+                        answers.push(answer);
+                    }
                 }
             };
             used += step.answers;
             steps.push(step);
         }
-        (steps, answers)
+        Ok((steps, answers))
     }
 
     /// Takes over what was committed and tells who has to look.

@@ -55,6 +55,7 @@ mod operate;
 mod perform;
 mod pinned;
 mod scripts;
+mod setups;
 mod stop;
 mod timers;
 mod token;

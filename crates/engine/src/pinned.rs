@@ -27,6 +27,7 @@ use crate::apps::Runtime;
 use crate::dispatch::call::caught;
 use crate::dispatch::once;
 use crate::engine::Inner;
+use crate::files::Sender;
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Row, Slot};
 use crate::observe;
@@ -216,9 +217,7 @@ impl Session {
     async fn replaced(&self, changes: &mut watch::Receiver<u64>) -> Arc<dyn AgentSystem> {
         loop {
             changes.mark_unchanged();
-            let integration = self.row().await.ok().flatten().map(|row| row.about.participant.integration);
-            let runtime = self.inner.apps.get(&self.slot.key.app);
-            let agent = integration.and_then(|name| runtime?.agents.get(&name).cloned());
+            let agent = self.agent_in_force().await;
             if let Some(agent) = agent.filter(|agent| !Arc::ptr_eq(agent, &self.agent)) {
                 return agent;
             }
@@ -226,6 +225,15 @@ impl Session {
                 return std::future::pending().await;
             }
         }
+    }
+
+    async fn agent_in_force(&self) -> Option<Arc<dyn AgentSystem>> {
+        let runtime = self.inner.apps.get(&self.slot.key.app)?;
+        let mut guard = self.slot.live.lock().await;
+        self.inner.load(&self.slot, &mut guard).await.ok()?;
+        let live = guard.as_ref()?;
+        let row = live.rows.get(&self.no)?;
+        self.inner.agent_of(&runtime, &live.state, &row.about.participant).ok()
     }
 
     /// The connector has the session, until it is lost or over.
@@ -476,7 +484,7 @@ impl Link for Line<'_> {
             Ok(customer) => customer,
             Err(_) => return Err(FileRefused::Unavailable),
         };
-        let kept = inner.take_in(&slot.key.app, &customer, vec![file]).await?;
+        let kept = inner.take_in(&Sender::agent(&slot.key.app, &customer), vec![file]).await?;
         kept.into_iter().next().ok_or(FileRefused::Unavailable)
     }
 

@@ -17,6 +17,7 @@ use crate::address;
 use crate::apps::Runtime;
 use crate::dispatch::brief;
 use crate::engine::{Engine, Inner};
+use crate::files::Sender;
 use crate::ingress::{Change, InboxKey, Trouble};
 use crate::live::{Key, Live, Slot};
 use crate::observe;
@@ -229,7 +230,7 @@ impl Inner {
         files: Vec<Incoming>,
     ) -> Result<Result<Vec<File>, FileRefused>, Trouble> {
         let customer = self.customer_of(slot).await?;
-        Ok(self.take_in(&slot.key.app, &customer, files).await)
+        Ok(self.take_in(&Sender::agent(&slot.key.app, &customer), files).await)
     }
 
     /// Whether the agent system tells its agent in the chat that these files are not taken. Not where the chat is over.

@@ -23,10 +23,9 @@ pub async fn run(flags: StoreFlags) -> Result<Outcome> {
     let mut ids = keys.ids();
     let newest = ids.next().unwrap_or_default();
     let old: Vec<&str> = ids.collect();
-    let versions = done.apps;
+    let interline_store::Rekeyed { sessions, apps, flows } = done;
     let mut answer = format!(
-        "sealed again with the key {newest}: {} sessions, {versions} versions of apps\n",
-        done.sessions
+        "sealed again with the key {newest}: {sessions} sessions, {apps} versions of apps, {flows} flows\n"
     );
     if old.is_empty() {
         answer.push_str(
@@ -37,7 +36,9 @@ pub async fn run(flags: StoreFlags) -> Result<Outcome> {
     }
     let mut note = String::new();
     if !old.is_empty() {
-        note.push_str("transcript links and web logins that an old key made end with it\n");
+        note.push_str(
+            "transcript links, web logins and settings of scripts that an old key made end with it\n",
+        );
         if settings.database.is_some() {
             note.push_str("other nodes on this database must have the new key before\n");
         }

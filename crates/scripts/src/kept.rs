@@ -20,19 +20,38 @@ pub(crate) enum Read {
     Never,
 }
 
-/// Reads a value. This may run code of the script (`toJSON`, getters), under the same limits.
-pub(crate) fn read<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> Read {
+/// A JavaScript value as the text of its JSON.
+enum Written {
+    /// It is this.
+    Text(String),
+    /// `undefined`.
+    Nothing,
+    /// It has no JSON.
+    Never,
+}
+
+/// Writes a value. This may run code of the script (`toJSON`, getters), under the same limits.
+fn write<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> Written {
     if value.is_undefined() {
-        return Read::Nothing;
+        return Written::Nothing;
     }
     match ctx.json_stringify(value.clone()).map(|text| text.map(|text| text.to_string())) {
-        Ok(Some(Ok(text))) => parse(&text).map_or(Read::Never, Read::Json),
-        Ok(Some(Err(_)) | None) => Read::Never,
+        Ok(Some(Ok(text))) => Written::Text(text),
+        Ok(Some(Err(_)) | None) => Written::Never,
         Err(_) => {
             // The exception is of no further interest. What stopped the script by a limit is known elsewhere.
             _ = ctx.catch();
-            Read::Never
+            Written::Never
         }
+    }
+}
+
+/// Reads a value, as [`write`] writes it.
+pub(crate) fn read<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> Read {
+    match write(ctx, value) {
+        Written::Text(text) => parse(&text).map_or(Read::Never, Read::Json),
+        Written::Nothing => Read::Nothing,
+        Written::Never => Read::Never,
     }
 }
 
@@ -74,25 +93,28 @@ pub(crate) fn value<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> (Value, Option<Stri
     }
 }
 
-/// Compares the context with what it was, and puts what changed into `done`.
+/// Compares the context with what it was, and puts what changed into `done`. `untouched`: a variable that the script did
+/// not even look at.
 pub(crate) fn changes<'js>(
     ctx: &Ctx<'js>,
     before: &Map<String, Value>,
     context: &Object<'js>,
+    untouched: &dyn Fn(&str) -> bool,
     done: &mut Done,
 ) {
     let nothing = Map::new();
     let session = before.get("session").and_then(Value::as_object);
     let store = |name: &str| session.and_then(|session| session.get(name)).and_then(Value::as_object);
     let is_variable = |name: &str| !RESERVED.contains(&name);
-    done.variables = compare(ctx, before, context, &is_variable, &mut done.log);
+    done.variables = compare(ctx, before, context, &is_variable, untouched, &mut done.log);
     let stores = [("BotUserSession", &mut done.bot_user_session), ("UserSession", &mut done.user_session)];
     for (name, changes) in stores {
         let now =
             context.get::<_, Object<'js>>("session").and_then(|session| session.get::<_, Object<'js>>(name));
         match now {
             Ok(now) => {
-                *changes = compare(ctx, store(name).unwrap_or(&nothing), &now, &|_| true, &mut done.log)
+                let before = store(name).unwrap_or(&nothing);
+                *changes = compare(ctx, before, &now, &|_| true, &|_| false, &mut done.log);
             }
             Err(_) => _ = ctx.catch(),
         }
@@ -104,6 +126,7 @@ fn compare<'js>(
     before: &Map<String, Value>,
     now: &Object<'js>,
     is_kept: &dyn Fn(&str) -> bool,
+    untouched: &dyn Fn(&str) -> bool,
     log: &mut Vec<String>,
 ) -> Changes {
     let mut changes = Changes::new();
@@ -112,20 +135,32 @@ fn compare<'js>(
     // look at the bytes when it makes a `String` of a name.)
     let names = now.keys::<Js<'js>>().flatten().filter_map(|name| name.get::<String>().ok());
     for name in names.filter(|name| is_kept(name)) {
-        match now.get::<_, Js<'js>>(name.as_str()).map(|value| read(ctx, &value)) {
-            Ok(Read::Json(value)) => {
-                if !before.get(&name).is_some_and(|before| same(before, &value)) {
-                    changes.insert(name.clone(), Change::Put(value));
-                }
+        if untouched(&name) {
+            seen.push(name);
+            continue;
+        }
+        let written = now.get::<_, Js<'js>>(name.as_str()).map(|value| write(ctx, &value));
+        let known = before.get(&name);
+        let as_given = known.map(Value::to_string);
+        let read = match written {
+            // Most of what a script looks at it leaves as it was: then there is nothing to read.
+            Ok(Written::Text(text)) if as_given.as_ref() == Some(&text) => {
                 seen.push(name);
+                continue;
             }
-            Ok(Read::Nothing) => {}
-            Ok(Read::Never) | Err(_) => {
+            Ok(Written::Text(text)) => parse(&text),
+            Ok(Written::Nothing) => continue,
+            Ok(Written::Never) | Err(_) => None,
+        };
+        match read {
+            Some(value) if known.is_some_and(|known| same(known, &value)) => {}
+            Some(value) => _ = changes.insert(name.clone(), Change::Put(value)),
+            None => {
                 _ = ctx.catch();
                 log.push(brief(&format!("`{name}` has no JSON and was not kept")));
-                seen.push(name);
             }
         }
+        seen.push(name);
     }
     let gone = before.keys().filter(|name| is_kept(name) && !seen.contains(name));
     changes.extend(gone.map(|name| (name.clone(), Change::Deleted)));

@@ -1,11 +1,34 @@
 // What scripts find beside JavaScript, as far as it works on their own objects. It runs first, in the same context, and
 // keeps what it needs for itself, so that a script that redefines globals only confuses itself.
-(function (scope, reserved, now, random, note) {
+(function (scope, reserved, now, random, note, laterOnes) {
   "use strict";
+  const { defineProperty, getOwnPropertyDescriptor } = Object;
+  const { parse: parseJson } = JSON;
   const hidden = (object, name, value) =>
     Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
   const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
   const isObject = (value) => value !== null && typeof value === "object";
+
+  // Large values: read when they are looked at. From then on they are fields like any other.
+  const asleep = new Map();
+  const [sleeps, wakes, getter] = [asleep.set.bind(asleep), asleep.delete.bind(asleep), asleep.get.bind(asleep)];
+  const later = (object, name, text) => {
+    const keep = (value) => {
+      wakes(get);
+      defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+    };
+    let read;
+    const get = () => {
+      if (read) return read.value;
+      read = { value: parseJson(text) };
+      wakes(get);
+      try { keep(read.value); } catch { /* The object is frozen: it is the same value each time. */ }
+      return read.value;
+    };
+    sleeps(get, true);
+    defineProperty(object, name, { get, set: keep, enumerable: true, configurable: true });
+  };
+  for (const [part, name, text] of laterOnes) later(scope[part], name, text);
 
   // context, content, env
   const context = scope.context;
@@ -99,4 +122,9 @@
   hidden(dates, "toLocaleDateString", printed(localDay));
   hidden(dates, "toLocaleTimeString", printed(localTime));
   hidden(dates, "toLocaleString", printed((at) => `${localDay(at)}, ${localTime(at)}`));
+
+  return (name) => {
+    const get = getOwnPropertyDescriptor(context, name)?.get;
+    return get !== undefined && getter(get) === true;
+  };
 })

@@ -13,7 +13,7 @@ use interline_core::flow::script::{
 use rquickjs::context::{EvalOptions, intrinsic};
 use rquickjs::function::{Func, Rest};
 use rquickjs::{Context, Ctx, Exception, Function as JsFunction, Object, Runtime, Value as Js};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fault::{self, FILE, brief};
 use crate::functions::{self, Args, Function, Is};
@@ -28,6 +28,9 @@ pub(crate) const THREAD_STACK: usize = 4 * 1024 * 1024;
 /// QuickJS asks whether to go on after every 10,000 jumps and calls. So often it may: that is ten million, about 50 ms of
 /// work, less for a bare loop and more where each call is a long one.
 const TICKS: u32 = 1_000;
+
+/// A value of more bytes of JSON is read when the script looks at it.
+const LARGE: usize = 1_024;
 
 /// JavaScript, without what tells time (`performance`), what depends on when memory is freed (`WeakRef`) and what is
 /// only there for browsers (`DOMException`).
@@ -111,8 +114,15 @@ fn interpreter(host: &Rc<Host>, until: Instant) -> rquickjs::Result<Context> {
     Context::custom::<Language>(&runtime)
 }
 
-/// Installs what the script sees. Returns its `context`.
-fn prepare<'js>(ctx: &Ctx<'js>, call: &Call, host: &Rc<Host>) -> rquickjs::Result<Object<'js>> {
+/// What a script was given, as far as it is looked at again.
+struct Given<'js> {
+    context: Object<'js>,
+    /// Says of a name in `context` whether its value was not even looked at.
+    untouched: JsFunction<'js>,
+}
+
+/// Installs what the script sees.
+fn prepare<'js>(ctx: &Ctx<'js>, call: &Call, host: &Rc<Host>) -> rquickjs::Result<Given<'js>> {
     let globals = ctx.globals();
     for function in functions::all() {
         let Some(run) = install(ctx, function, host)? else { continue };
@@ -129,10 +139,13 @@ fn prepare<'js>(ctx: &Ctx<'js>, call: &Call, host: &Rc<Host>) -> rquickjs::Resul
     let scope = Object::new(ctx.clone())?;
     let parts =
         [("context", &call.scope.context), ("content", &call.scope.content), ("env", &call.scope.env)];
+    let mut later: Vec<(&str, &str, String)> = Vec::new();
     for (name, values) in parts {
-        let text = serde_json::to_string(values).unwrap_or_else(|_| "{}".into());
+        let text = at_once(name, values, &mut later);
         scope.set(name, ctx.json_parse(text)?)?;
     }
+    let later: Vec<Vec<&str>> =
+        later.iter().map(|(part, name, text)| vec![*part, *name, text.as_str()]).collect();
     let context = scope.get("context")?;
     let random = Func::from({
         let state = Cell::new(call.seed);
@@ -145,8 +158,29 @@ fn prepare<'js>(ctx: &Ctx<'js>, call: &Call, host: &Rc<Host>) -> rquickjs::Resul
     let options = options("prelude");
     let prelude: JsFunction<'js> = ctx.eval_with_options(include_str!("prelude.js"), options)?;
     // A date of JavaScript is a float of milliseconds; those that there are, it holds exactly.
-    prelude.call::<_, ()>((scope, RESERVED.to_vec(), call.now.0 as f64, random, note))?;
-    Ok(context)
+    let untouched = prelude.call((scope, RESERVED.to_vec(), call.now.0 as f64, random, note, later))?;
+    Ok(Given { context, untouched })
+}
+
+/// The JSON of what a script gets at once. Large values are read when it looks at them, which it mostly does not: until then
+/// null has their place.
+fn at_once<'c>(
+    part: &'static str,
+    values: &'c Map<String, Value>,
+    later: &mut Vec<(&'static str, &'c str, String)>,
+) -> String {
+    let mut text = String::from("{");
+    for (name, value) in values {
+        let mut written = value.to_string();
+        // The prelude looks at some of the reserved ones itself.
+        if written.len() > LARGE && !RESERVED.contains(&name.as_str()) {
+            later.push((part, name.as_str(), std::mem::replace(&mut written, "null".into())));
+        }
+        let comma = if text.len() > 1 { "," } else { "" };
+        text.push_str(&format!("{comma}{}:{written}", Value::from(name.as_str())));
+    }
+    text.push('}');
+    text
 }
 
 fn options(file: &str) -> EvalOptions {
@@ -254,7 +288,7 @@ impl Host {
     }
 }
 
-fn evaluate<'js>(ctx: &Ctx<'js>, call: &Call, host: &Host, context: &Object<'js>) -> Result<Done, Fault> {
+fn evaluate<'js>(ctx: &Ctx<'js>, call: &Call, host: &Host, given: &Given<'js>) -> Result<Done, Fault> {
     let failed = |error| fault::caught(call, fault::pending(ctx, error), host.reached.get());
     let mut value = script(ctx, &call.source).map_err(failed)?;
     // What was put off with a promise is done now: a script is over when there is nothing left to do.
@@ -270,7 +304,13 @@ fn evaluate<'js>(ctx: &Ctx<'js>, call: &Call, host: &Host, context: &Object<'js>
     done.value = value;
     done.log = host.log.take();
     done.log.extend(note);
-    kept::changes(ctx, &call.scope.context, context, &mut done);
+    let untouched = |name: &str| {
+        given.untouched.call((name,)).unwrap_or_else(|_: rquickjs::Error| {
+            _ = ctx.catch();
+            false
+        })
+    };
+    kept::changes(ctx, &call.scope.context, &given.context, &untouched, &mut done);
     done.log.truncate(MOST_LOG);
     done.effects = host.effects.take();
     if let Some(reached) = host.reached.get() {

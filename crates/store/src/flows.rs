@@ -112,6 +112,38 @@ impl Store {
         Ok(Some(self.seal().open_text(&set_place(app), &sealed)?))
     }
 
+    /// The ids of the sets of an app.
+    pub async fn flow_sets(&self, app: &str) -> Result<Vec<String>, Error> {
+        let rows = sqlx::query("SELECT id FROM flow_set WHERE app = $1 ORDER BY id")
+            .bind(app)
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+    }
+
+    /// Deletes a set that no open conversation keeps. False: one does, or it was not there.
+    pub async fn delete_flow_set(&self, app: &str, id: &str) -> Result<bool, Error> {
+        // As the state document has it. Quotes in what people say are escaped there, so they do not look like it.
+        let keeps = format!("%\"flows\":\"{id}\"%");
+        let key = Arc::new((app.to_owned(), id.to_owned(), keeps));
+        let call = task::call(move |connection| {
+            let key = key.clone();
+            Box::pin(async move {
+                let deleted = sqlx::query(
+                    "DELETE FROM flow_set WHERE app = $1 AND id = $2 AND NOT EXISTS (SELECT 1 FROM conversation \
+                     WHERE conversation.app = $1 AND closed_at IS NULL AND conversation.doc LIKE $3)",
+                )
+                .bind(key.0.clone())
+                .bind(key.1.clone())
+                .bind(key.2.clone())
+                .execute(connection)
+                .await?;
+                Ok(deleted.rows_affected() > 0)
+            })
+        });
+        self.lanes().task(app, "flows", call).await
+    }
+
     /// The versions of a flow, newest first, at most `limit` of those before `before`.
     pub async fn flow_versions(
         &self,

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::Store;
 use crate::app;
 use crate::error::Error;
+use crate::flows;
 use crate::task;
 use crate::unit::session_place;
 
@@ -23,7 +24,34 @@ pub struct Rekeyed {
     pub sessions: u64,
     /// Versions of apps' settings.
     pub apps: u64,
+    /// Flows: drafts, versions, and the sets that conversations keep.
+    pub flows: u64,
 }
+
+/// A table of sealed flows: how it is walked through, how a row is written anew, and what a value is sealed for. Its rows are
+/// named by app, name and version; 0 where there are no versions.
+type Flows = (&'static str, &'static str, fn(&str, &str) -> String);
+
+const FLOWS: [Flows; 3] = [
+    (
+        "SELECT app, id AS name, CAST(0 AS BIGINT) AS version, doc FROM flow_set \
+         WHERE (app, id, CAST(0 AS BIGINT)) > ($1, $2, $3) ORDER BY app, id LIMIT $4",
+        "UPDATE flow_set SET doc = $4 WHERE app = $1 AND id = $2 AND CAST($3 AS BIGINT) = 0 AND doc = $5",
+        |app, _| flows::set_place(app),
+    ),
+    (
+        "SELECT app, flow AS name, version, doc FROM flow_version \
+         WHERE (app, flow, version) > ($1, $2, $3) ORDER BY app, flow, version LIMIT $4",
+        "UPDATE flow_version SET doc = $4 WHERE app = $1 AND flow = $2 AND version = $3 AND doc = $5",
+        flows::place,
+    ),
+    (
+        "SELECT app, flow AS name, CAST(0 AS BIGINT) AS version, doc FROM flow_draft \
+         WHERE (app, flow, CAST(0 AS BIGINT)) > ($1, $2, $3) ORDER BY app, flow LIMIT $4",
+        "UPDATE flow_draft SET doc = $4 WHERE app = $1 AND flow = $2 AND CAST($3 AS BIGINT) = 0 AND doc = $5",
+        flows::place,
+    ),
+];
 
 struct Session {
     app: String,
@@ -51,10 +79,72 @@ impl Store {
         let mut unopened = None;
         let apps = self.rekey_apps(batch, &mut unopened).await?;
         let sessions = self.rekey_sessions(batch, &mut unopened).await?;
+        let mut flows = 0;
+        for table in FLOWS {
+            flows += self.rekey_flows(table, batch, &mut unopened).await?;
+        }
         match unopened {
             Some(error) => Err(error),
-            None => Ok(Rekeyed { sessions, apps }),
+            None => Ok(Rekeyed { sessions, apps, flows }),
         }
+    }
+
+    async fn rekey_flows(
+        &self,
+        (select, update, place): Flows,
+        batch: i64,
+        unopened: &mut Option<Error>,
+    ) -> Result<u64, Error> {
+        let mut done = 0;
+        let mut after = (String::new(), String::new(), -1_i64);
+        loop {
+            let query = sqlx::query(select).bind(&after.0).bind(&after.1).bind(after.2).bind(batch);
+            let rows = query.fetch_all(self.readers()).await?;
+            let mut running = JoinSet::new();
+            for row in &rows {
+                after = (row.try_get("app")?, row.try_get("name")?, row.try_get("version")?);
+                let old: String = row.try_get("doc")?;
+                if self.seal().is_newest(&old) {
+                    continue;
+                }
+                let (store, key) = (self.clone(), after.clone());
+                let place = place(&key.0, &key.1);
+                running.spawn(async move { store.rekey_flow(update, &place, key, old).await });
+            }
+            done += gather(running, unopened).await?;
+            if rows.len() < usize::try_from(batch).unwrap_or(usize::MAX) {
+                return Ok(done);
+            }
+        }
+    }
+
+    async fn rekey_flow(
+        &self,
+        update: &'static str,
+        place: &str,
+        key: (String, String, i64),
+        old: String,
+    ) -> Result<u64, Error> {
+        let clear = Zeroizing::new(self.seal().open(place, &old)?);
+        let new = self.seal().seal(place, &clear)?;
+        let app = key.0.clone();
+        let all = Arc::new((key, new, old));
+        let call = task::call(move |connection| {
+            let all = all.clone();
+            Box::pin(async move {
+                let ((app, name, version), new, old) = &*all;
+                let changed = sqlx::query(update)
+                    .bind(app.clone())
+                    .bind(name.clone())
+                    .bind(*version)
+                    .bind(new.clone())
+                    .bind(old.clone())
+                    .execute(connection)
+                    .await?;
+                Ok(changed.rows_affected())
+            })
+        });
+        self.lanes().task(&app, "flows", call).await
     }
 
     async fn rekey_sessions(&self, batch: i64, unopened: &mut Option<Error>) -> Result<u64, Error> {

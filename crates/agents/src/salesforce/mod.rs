@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use interline_connector::agent::{Connector, Env};
+use interline_connector::agent::{AtRunTime, Connector, Env};
 use interline_connector::formats;
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles};
 #[cfg(any(test, feature = "simulators"))]
@@ -82,6 +82,15 @@ impl Connector for Salesforce {
 
     fn settings_schema(&self) -> Value {
         schemars::schema_for!(Settings).to_value()
+    }
+
+    fn at_run_time(&self) -> &'static [AtRunTime] {
+        const AT: &[AtRunTime] = &[
+            AtRunTime { name: "organization_id", leads_elsewhere: false },
+            AtRunTime { name: "url", leads_elsewhere: true },
+            AtRunTime { name: "developer_name", leads_elsewhere: false },
+        ];
+        AT
     }
 
     fn build(&self, settings: Value, env: Env) -> Result<Arc<dyn AgentSystem>, String> {

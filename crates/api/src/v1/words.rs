@@ -70,10 +70,11 @@ mirror! {
 }
 
 mirror! {
-    /// What a credential opens: logins of web chat customers, or calls of and to a BotKit.
+    /// What a credential opens: logins of web chat customers, calls of and to a BotKit, requests of IVRs, or requests of
+    /// programs to a webhook channel.
     #[serde(rename_all = "snake_case")]
     #[schema(as = CredentialScope)]
-    Scope of config::Scope { Web, Botkit }
+    Scope of config::Scope { Web, Botkit, Ivr, Webhook }
 }
 
 mirror! {

@@ -1,5 +1,6 @@
 //! What a turn of the conversation means on a call.
 
+use interline_connector::channel::HandedOff;
 use interline_core::Body;
 use interline_core::conversation::entry::{Recording, Text};
 use interline_core::flow::script::{Headers, Voice};
@@ -53,6 +54,8 @@ pub(super) struct GivenBack {
     pub call: Call,
     /// What else was asked of the transfer.
     pub ask: Ask,
+    /// What else is told.
+    pub told: HandedOff,
 }
 
 impl GivenBack {
@@ -82,9 +85,11 @@ impl Answer {
             Some(Expects::Input(asks)) => Then::Listen(asks),
             Some(Expects::Nothing) | None => Then::Wait,
             Some(Expects::End) => Then::End(Headers::new()),
-            Some(Expects::HandedOff(ask)) => {
-                Then::GiveBack(Box::new(GivenBack { call: ask.call.clone(), ask: *ask }))
-            }
+            Some(Expects::HandedOff(ask)) => Then::GiveBack(Box::new(GivenBack {
+                call: ask.call.clone(),
+                ask: *ask,
+                told: HandedOff::default(),
+            })),
         });
         Self { prompts, then, turn: last, session }
     }
@@ -121,7 +126,7 @@ fn obey(command: Voice, prompts: &mut Vec<Prompt>) -> Option<Then> {
             referred_by,
             ..Call::default()
         };
-        Some(Then::GiveBack(Box::new(GivenBack { call, ask: Ask::default() })))
+        Some(Then::GiveBack(Box::new(GivenBack { call, ask: Ask::default(), told: HandedOff::default() })))
     };
     match command {
         Voice::Hangup { message, headers, queue } => {

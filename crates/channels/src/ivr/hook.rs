@@ -10,10 +10,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use interline_connector::channel::{Host, Said, Unavailable, What};
+use interline_core::ConversationId;
 use interline_core::conversation::connection::Connection;
 use interline_core::conversation::entry::{Heard, Text};
 use interline_core::conversation::input::Scope;
 use interline_core::conversation::state::Customer;
+use interline_core::flow::Expects;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -80,6 +82,10 @@ pub(super) async fn turn(
     };
     let expects = turn.expects.clone();
     let mut answer = Answer::of(turn);
+    if let (Then::GiveBack(given), Some(Expects::HandedOff(ask))) = (&mut answer.then, &expects) {
+        let conversation = ConversationId::from(answer.session.as_str());
+        given.told = host.handed_off(&app.id, &conversation, ask.summary).await?;
+    }
     if request.event == HANGUP {
         answer.then = Then::End(Default::default());
     }

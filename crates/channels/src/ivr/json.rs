@@ -1,5 +1,6 @@
 //! The answer as JSON.
 
+use interline_connector::channel::HandedOff;
 use interline_core::flow::{Asks, Takes};
 use serde_json::{Map, Value, json};
 
@@ -24,6 +25,11 @@ pub(super) fn document(answer: &Answer, settings: &Settings) -> Value {
     document["action"] = Value::from(action);
     if !details.is_null() {
         document[name] = details;
+    }
+    if let Then::GiveBack(given) = &answer.then {
+        for (name, value) in told(given) {
+            document[name] = value;
+        }
     }
     document
 }
@@ -60,9 +66,17 @@ fn input(asks: &Asks, settings: &Settings) -> Value {
     input
 }
 
+/// What else is told of a call that is given back.
+pub(super) fn told(given: &GivenBack) -> Vec<(&'static str, Value)> {
+    let HandedOff { summary, transcript } = &given.told;
+    let summary =
+        Some(summary).filter(|summary| !summary.is_empty()).map(|summary| ("summary", json!(summary)));
+    summary.into_iter().chain(transcript.as_ref().map(|url| ("transcriptUrl", json!(url)))).collect()
+}
+
 /// Where a call goes that is given back.
 pub(super) fn transfer(given: &GivenBack) -> Value {
-    let GivenBack { call, ask } = given;
+    let GivenBack { call, ask, told: _ } = given;
     let mut transfer = Map::new();
     let mut put = |name: &str, value: Value| {
         let empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);

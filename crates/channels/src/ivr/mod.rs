@@ -56,9 +56,48 @@ pub struct Settings {
     /// What an IVR without an own way to transfer is asked to do when a call is given back.
     #[serde(default)]
     pub transfer: Transfer,
+    /// The document type definition that documents name; none: they name none.
+    #[serde(default)]
+    pub doctype: Option<Doctype>,
     /// So many seconds a request waits for its turn to be over, 1 to 60; then the IVR is asked to call again.
     #[serde(default = "wait_seconds")]
     pub wait_seconds: u32,
+}
+
+/// A document type definition, for interpreters that ask for one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Doctype {
+    /// The public identifier: `-//W3C//DTD VOICEXML 2.1//EN`.
+    #[serde(default)]
+    pub public: Option<String>,
+    /// The system identifier, an address: `http://www.w3.org/TR/voicexml21/vxml.dtd`.
+    pub system: String,
+}
+
+impl Doctype {
+    /// As it stands behind `<!DOCTYPE`.
+    fn declaration(&self) -> String {
+        match &self.public {
+            Some(public) => format!("vxml PUBLIC \"{public}\" \"{}\"", self.system),
+            None => format!("vxml SYSTEM \"{}\"", self.system),
+        }
+    }
+
+    /// Public identifiers have an alphabet of their own (XML 1.0, PubidChar); of an address nothing may end the literal.
+    fn check(&self) -> Result<(), String> {
+        let is_public = |c: char| c.is_ascii_alphanumeric() || " -'()+,./:=?;!*#@$_%".contains(c);
+        if self.public.as_ref().is_some_and(|public| !public.chars().all(is_public)) {
+            return Err(
+                "doctype.public: only the characters of a public identifier (XML 1.0, PubidChar)".into()
+            );
+        }
+        let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '&');
+        if self.system.is_empty() || !self.system.chars().all(fits) {
+            return Err("doctype.system: an address, without quotes".into());
+        }
+        Ok(())
+    }
 }
 
 /// How a call is given back in VoiceXML.
@@ -123,6 +162,7 @@ pub fn check(settings: &Value) -> Result<(), String> {
     if !grammar::is_reference(&settings.grammar) {
         return Err("grammar: a builtin: name, or an http or https address".into());
     }
+    settings.doctype.as_ref().map_or(Ok(()), Doctype::check)?;
     if !(1..=60).contains(&settings.wait_seconds) {
         return Err("wait_seconds: 1 to 60".into());
     }
@@ -147,6 +187,15 @@ mod tests {
             (json!({ "credentials": ["a"], "grammar": "javascript:x" }), "grammar"),
             (json!({ "credentials": ["a"], "wait_seconds": 0 }), "wait_seconds"),
             (json!({ "credentials": ["a"], "secret": "x" }), "secret"),
+            (json!({ "credentials": ["a"], "doctype": { "system": "" } }), "doctype.system"),
+            (
+                json!({ "credentials": ["a"], "doctype": { "system": "http://x.test/\" [" } }),
+                "doctype.system",
+            ),
+            (
+                json!({ "credentials": ["a"], "doctype": { "public": "<\"", "system": "x" } }),
+                "doctype.public",
+            ),
         ] {
             let error = check(&wrong).expect_err("refused");
             assert!(error.contains(field), "{wrong}: {error}");

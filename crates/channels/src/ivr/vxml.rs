@@ -18,7 +18,7 @@ type Out = Writer<Vec<u8>>;
 
 const VXML: &str = "http://www.w3.org/2001/vxml";
 /// What the dialog returns beside what it heard.
-const OWN: [&str; 12] = [
+const OWN: [&str; 14] = [
     "endOfConversation",
     "sessionId",
     "turn",
@@ -31,6 +31,8 @@ const OWN: [&str; 12] = [
     "transferTarget",
     "transferTags",
     "transfer",
+    "summary",
+    "transcriptUrl",
 ];
 /// The field that listens, and the item that transfers.
 const HEARD: &str = "heard";
@@ -59,6 +61,9 @@ pub(super) fn document(answer: &Answer, settings: &Settings, root: Option<&str>)
 
 fn write(out: &mut Out, answer: &Answer, settings: &Settings, root: Option<&str>) -> io::Result<()> {
     out.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    if let Some(doctype) = &settings.doctype {
+        out.write_event(Event::DocType(BytesText::from_escaped(doctype.declaration())))?;
+    }
     let language = match &answer.then {
         Then::Listen(asks) => asks.voice.language.as_ref().unwrap_or(&settings.language),
         Then::Wait | Then::End(_) | Then::GiveBack(_) => &settings.language,
@@ -180,6 +185,7 @@ fn give_back(out: &mut Out, answer: &Answer, given: &GivenBack, settings: &Setti
         ("transferTags", json!(given.call.transfer_tags)),
         ("transfer", details),
     ];
+    told.extend(super::json::told(given));
     let destination = given.call.destination.as_deref().and_then(address);
     let (Transfer::Execute, Some(destination)) = (settings.transfer, destination) else {
         return say_and_return(out, answer, settings, true, &told);

@@ -7,9 +7,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::HeaderMap;
-use interline_connector::channel::{ChannelApp, HeardAs, Host, Said};
+use interline_connector::channel::{ChannelApp, HeardAs, Host, Said, What};
 use interline_core::IntegrationName;
 use interline_core::conversation::connection::Connection;
+use interline_core::conversation::entry::Text;
 use interline_core::conversation::state::Customer;
 use interline_core::flow::Expects;
 use serde_json::Value;
@@ -61,11 +62,10 @@ pub(super) async fn say(
     let request = Request::read(&body)?;
     caller.may_speak_for(request.address())?;
     let known = host.customer(&caller.app.id, &caller.channel, request.address()).await?;
-    let customer = Customer {
-        profile: request.profile(),
-        connection: Connection { channel_type: Some(ID.into()), takes_turns: true, ..Connection::default() },
-        ..known
-    };
+    let pushed = caller.settings.callback.is_some();
+    let connection =
+        Connection { channel_type: Some(ID.into()), takes_turns: !pushed, pushed, ..Connection::default() };
+    let customer = Customer { profile: request.profile(), connection, ..known };
     let app = &caller.app.id;
     let ends = || Said { external_id: None, what: closes() };
     let what = match request.asked()? {
@@ -74,12 +74,20 @@ pub(super) async fn say(
             return Ok(Json(answer::closure(closed)));
         }
         Asked::Did(what) => what,
+        Asked::Says { text, attachments } => {
+            let files = attachments.of(host.as_ref(), app, &customer).await?;
+            What::Text(Text { files, ..Text::plain(text) })
+        }
     };
     if request.begins_anew() {
         let external_id = request.id().map(|id| format!("new/{id}"));
         host.hear(app, &customer, Said { external_id, ..ends() }).await?;
     }
     let external_id = request.id().map(str::to_owned);
+    if pushed {
+        host.hear(app, &customer, Said { external_id, what }).await?;
+        return Ok(Json(answer::accepted()));
+    }
     let wait = Duration::from_secs(caller.settings.wait_seconds.into());
     let taker = Taker { host: host.as_ref(), app, customer: &customer, wait, waits_for_agents: false };
     let turn = taker.take(Said { external_id, what }).await?;
@@ -90,7 +98,7 @@ pub(super) async fn say(
     let from = || turn.end.clone().unwrap_or_default();
     let poll =
         (more && caller.settings.poll).then(|| Poll::of(&caller, &customer, from()).sealed(host.as_ref()));
-    Ok(Json(answer::turn(&turn, app.as_str(), &customer.address, poll.as_deref())))
+    Ok(Json(answer::turn(host.as_ref(), &turn, app, &customer.address, poll.as_deref())))
 }
 
 /// `POST /chatbot/v2/webhook/{bot}/hookInstance/{instance}`: the integration is found by its credential, so the instance

@@ -4,13 +4,16 @@
 //!   program ── POST /chatbot/v2/webhook/{bot} ──► hook.rs ─► turns.rs ─► Host
 //!           ◄── data, perhaps a pollId ──────────┘
 //!           ── GET …/poll/{pollId} ─────────────► poll.rs: what came meanwhile
+//!           ◄── POST to its own address ───────── push.rs: line by line, where it wants that
 //! ```
 //!
 //! Wire facts and deviations are in README.md.
 
 mod answer;
+mod attachments;
 mod hook;
 mod poll;
+mod push;
 mod refused;
 mod request;
 
@@ -18,10 +21,14 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use interline_connector::AgentSystem;
+use interline_connector::agent::Env;
 use interline_connector::channel::Host;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use push::Callback;
 
 /// The type of this channel in an app's configuration.
 pub const ID: &str = "webhook";
@@ -39,6 +46,10 @@ pub struct Settings {
     /// 504, and agents are not heard.
     #[serde(default)]
     pub poll: bool,
+    /// Asynchronous mode: a request is answered at once, and what the customer is told, also by agents, is posted there. It
+    /// holds for conversations that begin afterwards.
+    #[serde(default)]
+    pub callback: Option<Callback>,
     /// So many seconds a request waits for its turn to be over, 1 to 15.
     #[serde(default = "wait_seconds")]
     pub wait_seconds: u32,
@@ -58,6 +69,14 @@ pub fn router(host: Arc<dyn Host>) -> axum::Router {
         .with_state(host)
 }
 
+/// Who posts to an integration's program. None: it fetches what it is told.
+///
+/// # Errors
+/// What is wrong with the settings.
+pub fn push(settings: Value, env: Env) -> Result<Option<Arc<dyn AgentSystem>>, String> {
+    push::of(settings, env)
+}
+
 /// The JSON Schema of the settings.
 pub fn schema() -> Schema {
     schema_for!(Settings)
@@ -71,6 +90,12 @@ pub fn check(settings: &Value) -> Result<(), String> {
     let settings: Settings = serde_json::from_value(settings.clone()).map_err(|error| error.to_string())?;
     if settings.credentials.is_empty() {
         return Err("credentials: name at least one credential of the app; nobody could call".into());
+    }
+    if let Some(callback) = &settings.callback {
+        callback.check()?;
+        if settings.poll {
+            return Err("callback: stands beside poll; what is posted is not polled for".into());
+        }
     }
     if !(1..=15).contains(&settings.wait_seconds) {
         return Err("wait_seconds: 1 to 15".into());
@@ -91,6 +116,15 @@ mod tests {
             (json!({ "credentials": [] }), "credentials"),
             (json!({ "credentials": ["a"], "wait_seconds": 16 }), "wait_seconds"),
             (json!({ "credentials": ["a"], "secret": "x" }), "secret"),
+            (json!({ "credentials": ["a"], "callback": { "url": "ftp://x.test" } }), "callback.url"),
+            (
+                json!({ "credentials": ["a"], "callback": { "url": "https://x.test", "token": "" } }),
+                "callback.token",
+            ),
+            (
+                json!({ "credentials": ["a"], "callback": { "url": "https://x.test" }, "poll": true }),
+                "callback",
+            ),
         ] {
             let error = check(&wrong).expect_err("refused");
             assert!(error.contains(field), "{wrong}: {error}");

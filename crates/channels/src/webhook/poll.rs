@@ -95,5 +95,5 @@ pub(super) async fn look(
     let more = matches!(turn.expects, Some(Expects::Nothing) | None);
     let from = turn.end.clone().unwrap_or_else(|| poll.place());
     let next = more.then(|| Poll::of(&caller, &customer, from).sealed(host.as_ref()));
-    Ok(Json(answer::turn(&turn, app.as_str(), &customer.address, next.as_deref())))
+    Ok(Json(answer::turn(host.as_ref(), &turn, app, &customer.address, next.as_deref())))
 }

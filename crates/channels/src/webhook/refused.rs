@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use interline_connector::FileRefused;
 use interline_connector::channel::Unavailable;
 use serde_json::json;
 use uuid::Uuid;
@@ -33,6 +34,14 @@ impl Refused {
     /// A poll id that was answered already, or is none.
     pub fn no_data() -> Self {
         Self(StatusCode::BAD_REQUEST, "No data found".into())
+    }
+}
+
+/// A file is not taken: the text is for people, and says what would be.
+impl From<FileRefused> for Refused {
+    fn from(refused: FileRefused) -> Self {
+        let status = StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Self(status, format!("message.attachments: {refused}"))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use interline_connector::channel::What;
 use interline_core::Profile;
-use interline_core::conversation::entry::Text;
 use interline_core::conversation::input::Scope;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::attachments::{Attachment, Attachments};
 use super::refused::Refused;
 
 /// The longest text, in bytes.
@@ -43,7 +43,7 @@ struct Message {
     #[serde(default)]
     val: Value,
     #[serde(default)]
-    attachments: Vec<Value>,
+    attachments: Vec<Attachment>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +66,13 @@ struct Info {
 pub(super) enum Asked {
     /// The customer did something.
     Did(What),
+    /// The customer said something, perhaps with files.
+    Says {
+        /// The words; there may be none beside files.
+        text: String,
+        /// The files, as they were named.
+        attachments: Attachments,
+    },
     /// The conversation is to be closed.
     Close,
 }
@@ -128,25 +135,23 @@ impl Request {
             ("event", Value::String(event)) if event == "ON_CONNECT" => Ok(Asked::Did(What::Connected)),
             ("event", Value::String(event)) if event == "SESSION_CLOSURE" => Ok(Asked::Close),
             ("event", _) => Err(Refused::bad("message.val: ON_CONNECT or SESSION_CLOSURE")),
-            (_, _) if !attachments.is_empty() => Err(Refused::bad("attachments are not taken here")),
-            ("text", Value::String(text)) if text.len() > LONGEST => {
-                Err(Refused::bad("message.val is longer than 4 kB"))
-            }
-            ("text", Value::String(text)) if !text.trim().is_empty() => {
-                Ok(Asked::Did(What::Text(Text::plain(text))))
-            }
+            ("text", Value::String(text)) if !text.trim().is_empty() => says(text, attachments),
+            ("text", Value::String(_) | Value::Null) if !attachments.is_empty() => says("", attachments),
             ("template" | "formData", value) if !value.is_null() => {
                 // What was chosen or filled in comes as JSON; a flow reads it as a text.
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                if text.len() > LONGEST {
-                    Err(Refused::bad("message.val is longer than 4 kB"))
-                } else {
-                    Ok(Asked::Did(What::Text(Text::plain(text))))
-                }
+                says(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), attachments)
             }
             _ => Err(Refused::bad("message.type: text, template, event or formData, with a message.val")),
         }
     }
+}
+
+fn says(text: &str, attachments: &[Attachment]) -> Result<Asked, Refused> {
+    if text.len() > LONGEST {
+        return Err(Refused::bad("message.val is longer than 4 kB"));
+    }
+    let attachments = Attachments::read(attachments)?;
+    Ok(Asked::Says { text: text.to_owned(), attachments })
 }
 
 /// What closes a conversation.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use interline_connector::files::{Declared, Files, Progress, Rules, Upload};
-use interline_connector::{FileRefused, FileStream, formats};
+use interline_connector::{FileRefused, FileStream, Incoming, formats};
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, File, FileId};
 use url::Url;
@@ -158,6 +158,10 @@ impl Files for MemoryFiles {
                 .map(|(_, file, _)| file.clone())
         };
         ids.iter().map(|id| own(id).ok_or(FileRefused::Unknown)).collect()
+    }
+
+    async fn fetch(&self, _: &AppId, _: &Customer, _: Vec<Incoming>) -> Result<Vec<File>, FileRefused> {
+        Err(FileRefused::Off)
     }
 
     fn link(&self, _: &AppId, file: &FileId) -> Url {

@@ -295,3 +295,24 @@ async fn texts_with_odd_characters_are_heard_as_they_are_or_without_them() {
     assert_eq!(said.prompts(), ["abc ]]> &amp; <x/> \u{1F600}  \"'"]);
     assert_eq!(world.json(json!({ "callId": "c-1", "message": "" })).await["prompts"][0]["text"], odd);
 }
+
+#[tokio::test]
+async fn a_document_names_its_type_where_that_is_set() {
+    let doctype = json!({ "public": "-//W3C//DTD VOICEXML 2.1//EN", "system": "http://www.w3.org/TR/voicexml21/vxml.dtd" });
+    for (doctype, line) in [
+        (
+            doctype,
+            Some(
+                r#"<!DOCTYPE vxml PUBLIC "-//W3C//DTD VOICEXML 2.1//EN" "http://www.w3.org/TR/voicexml21/vxml.dtd">"#,
+            ),
+        ),
+        (json!({ "system": "vxml.dtd" }), Some(r#"<!DOCTYPE vxml SYSTEM "vxml.dtd">"#)),
+        (Value::Null, None),
+    ] {
+        let world = World::new(json!({ "doctype": doctype }), Agents::HandOff).await;
+        let answer = world.post(&calls("")).send().await.unwrap().text().await.unwrap();
+        assert_eq!(answer.contains("<!DOCTYPE"), line.is_some(), "{answer}");
+        assert!(line.is_none_or(|line| answer.contains(line)), "{answer}");
+        Dialog::read(&answer);
+    }
+}

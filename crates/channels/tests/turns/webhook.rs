@@ -192,7 +192,7 @@ async fn what_is_wrong_in_a_request_is_named() {
         (json!({ "message": { "type": "event", "val": "BOO" }, "from": from }), "ON_CONNECT"),
         (json!({ "message": { "type": "text", "val": "x".repeat(5_000) }, "from": from }), "4 kB"),
         (
-            json!({ "message": { "type": "text", "val": "x", "attachments": [{ "fileId": "1" }] }, "from": from }),
+            json!({ "message": { "type": "text", "val": "x", "attachments": [{ "fileName": "x" }] }, "from": from }),
             "attachments",
         ),
         (json!({ "message": { "type": "text", "val": "x" }, "from": from, "requestId": "" }), "requestId"),

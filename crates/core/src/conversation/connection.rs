@@ -36,6 +36,9 @@ pub struct Connection {
     /// The channel measures how long an input is waited for (it says `NoInput`). Else the flow does.
     #[serde(skip_serializing_if = "is_not")]
     pub times_input: bool,
+    /// What the customer is told is brought to the channel, entry by entry. Else its readers fetch it.
+    #[serde(skip_serializing_if = "is_not")]
+    pub pushed: bool,
     /// It is a call: one end of silence is an end for both.
     #[serde(skip_serializing_if = "is_not")]
     pub is_call: bool,

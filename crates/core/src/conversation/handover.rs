@@ -10,10 +10,10 @@ use super::entry::{Body, Note, ReturnPackage, Role, Speaker, Text};
 use super::facts::ClosedBy;
 use super::input::{AgentEvent, Scope};
 use super::request_id::{RequestId, RequestKind};
-use super::state::{Owner, brief};
+use super::state::{MOST_SETUPS, Owner, brief};
 use super::step::Work;
 use crate::app::AgentSystem;
-use crate::flow::{Expects, Place};
+use crate::flow::{Expects, Place, Private};
 use crate::transfer::deadline::{Overdue, deadline, overdue};
 use crate::transfer::{Ask, Ending, Failure, MAX_RUNGS, Outcome, Reason, Rung, Stage, Target, Transfer};
 use crate::{IntegrationName, ParticipantNo, Seq};
@@ -132,12 +132,16 @@ impl Work<'_> {
         }
         let target = transfer.ladder.remove(0);
         transfer.tried += 1;
-        self.open_rung(target);
+        // Settings of a script are for the agent system that it chose, which is tried first, and for no other.
+        let setup = std::mem::take(&mut transfer.ask.setup);
+        let chosen = transfer.ask.system.as_ref().and_then(|system| self.app.called(system));
+        let setup = if chosen.as_ref() == Some(&target.integration) { setup } else { Private::Nothing };
+        self.open_rung(target, setup);
         true
     }
 
-    /// Opens a rung at `target`.
-    pub(super) fn open_rung(&mut self, target: Target) {
+    /// Opens a rung at `target`, with settings of its own if a script gave some.
+    pub(super) fn open_rung(&mut self, target: Target, setup: Private) {
         let Some(transfer) = &self.state.transfer else { return };
         let (no, first) = (transfer.no, transfer.first);
         self.note(Note::RungOpens(target.clone()));
@@ -145,6 +149,12 @@ impl Work<'_> {
         participant.queue.clone_from(&target.queue);
         if let Some(transfer) = self.state.transfer.as_mut() {
             transfer.rung = Some(Rung { target, participant: participant.no });
+        }
+        if !setup.is_nothing() {
+            self.state.setups.insert(participant.no, setup);
+            while self.state.setups.len() > MOST_SETUPS {
+                self.state.setups.pop_first();
+            }
         }
         self.put(participant);
         self.enter(Stage::Opening);

@@ -23,7 +23,9 @@ impl Participant {
             Role::Agent => entry.transfer == self.transfer && !(self.took_over && entry.seq == self.from),
             Role::Interceptor => true,
             Role::Bot => matches!(&entry.body, Body::Work { participant, .. } if *participant == self.no),
-            Role::Customer | Role::Nobody => false,
+            // Only of channels to which it is brought.
+            Role::Customer => true,
+            Role::Nobody => false,
         }
     }
 }

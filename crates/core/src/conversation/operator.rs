@@ -42,8 +42,9 @@ impl Work<'_> {
             Some(Stage::Opening | Stage::Waiting) => {
                 let Some(rung) = self.rung().cloned() else { return };
                 if self.app.takes_new(&rung.target.integration) {
+                    let setup = self.state.setups.get(&rung.participant).cloned().unwrap_or_default();
                     self.leave(rung.participant, &Outcome::OperatorEnded, true);
-                    self.open_rung(rung.target);
+                    self.open_rung(rung.target, setup);
                 }
             }
             Some(Stage::Talking | Stage::Closing) | None => {}

@@ -12,7 +12,7 @@ pub struct Participant {
     pub no: ParticipantNo,
     /// Which integration.
     pub integration: IntegrationName,
-    /// The role it plays: Agent or Interceptor.
+    /// The role it plays: Agent, Interceptor, Bot (what does the work of flows), or Customer (a channel that is told).
     pub role: Role,
     /// For an agent: in which transfer.
     pub transfer: Option<TransferNo>,

@@ -1,5 +1,6 @@
 //! What a conversation remembers between two inputs. It is stored as one JSON document of at most 256 kB.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,18 @@ use super::facts::Facts;
 use super::hold::Held;
 use super::participant::Participant;
 use super::profile::Profile;
+use crate::flow::Private;
 use crate::flow::memory::Memory;
 use crate::transfer::Transfer;
-use crate::{AppId, ConversationId, CustomerId, Epoch, IntegrationName, Seq, Time, TransferNo};
+use crate::{
+    AppId, ConversationId, CustomerId, Epoch, IntegrationName, ParticipantNo, Seq, Time, TransferNo,
+};
 
 /// Names and tags that vendors tell take at most so many bytes of it.
 const MAX_BRIEF: usize = 4_096;
+
+/// So many participants' own settings are kept: those of the live transfer, and of some whose part ends.
+pub(super) const MOST_SETUPS: usize = 8;
 
 /// The beginning of a name or tag, so that the document stays bounded.
 pub(super) fn brief(text: &str) -> String {
@@ -86,6 +93,9 @@ pub struct State {
     pub participants: Vec<Participant>,
     /// How many participants there were.
     pub participants_made: u32,
+    /// Settings that scripts gave for the agent system of these participants alone: the newest [`MOST_SETUPS`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub setups: BTreeMap<ParticipantNo, Private>,
     /// Lines that wait for the interceptor, oldest first.
     pub held: Vec<Held>,
     /// Bot lines that were decided without the interceptor's word, which may still come: at most
@@ -134,6 +144,7 @@ impl State {
             transfers_in_silence: 0,
             participants: Vec::new(),
             participants_made: 0,
+            setups: BTreeMap::new(),
             held: Vec::new(),
             unanswered: Vec::new(),
             flows: None,

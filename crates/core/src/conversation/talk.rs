@@ -25,6 +25,11 @@ impl Work<'_> {
         let flows = &self.app.flows.id;
         self.state.flows = (!flows.is_empty()).then(|| flows.clone());
         self.not_silent();
+        if self.state.customer.connection.pushed {
+            let channel = self.state.customer.channel.clone();
+            let participant = self.join(&channel, Role::Customer, None, self.state.head.next());
+            self.put(participant);
+        }
         self.write(Speaker::System, Role::Customer, Body::Opened);
     }
 

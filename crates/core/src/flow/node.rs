@@ -519,9 +519,9 @@ pub struct AgentTransfer {
     /// Tags of this use of the node.
     #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
-    /// Whether a summary travels along; default: yes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub conversation_summary: Option<bool>,
+    /// Whether a summary of what was said travels along; off unless it is switched on here.
+    #[serde(skip_serializing_if = "is_default")]
+    pub conversation_summary: bool,
     /// The waiting experience, in the words of the agent system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_experience: Option<String>,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::NodeId;
+use super::{NodeId, Private};
 use crate::Time;
 
 /// The longest script, in bytes.
@@ -238,8 +238,8 @@ pub enum Effect {
         /// Its name.
         name: String,
         /// Its settings. They may hold secrets, and a change of host uses no others than these.
-        #[serde(default)]
-        config: Private<Map<String, Value>>,
+        #[serde(default, skip_serializing_if = "Private::is_nothing")]
+        config: Private,
     },
     /// `agentUtils.setNamedAgents([ids], {waitForAgent, waitDurationSeconds})`: only these agents.
     NamedAgents {
@@ -286,11 +286,9 @@ pub enum Effect {
         /// `voiceChat`
         kind: String,
     },
-    /// `userSessionUtils.setLanguageTranslationAPIKey(key)`
-    TranslationKey {
-        /// A secret.
-        key: Private<String>,
-    },
+    /// `userSessionUtils.setLanguageTranslationAPIKey(key)`. The key is a secret that nothing here has a use for: it is not
+    /// kept.
+    TranslationKey {},
     /// `userSessionUtils.setVoiceChatAgentLang(code)`
     VoiceChatAgentLanguage {
         /// `en`
@@ -429,18 +427,28 @@ pub struct Notify {
     /// An address; it passes the address guard like any other.
     pub url: String,
     /// HTTP headers. They may hold secrets.
-    #[serde(default)]
-    pub headers: Private<Headers>,
+    #[serde(default, skip_serializing_if = "Private::is_nothing")]
+    pub headers: Private,
 }
 
-/// Something that is stored, but never shown in a debug line.
-#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Private<T>(pub T);
-
-impl<T> fmt::Debug for Private<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
+impl Answer {
+    /// What may hold secrets: the engine seals it before it stores the answer.
+    pub fn private(&mut self) -> impl Iterator<Item = &mut Private> {
+        let effects = match self {
+            Self::Done(done) => done.effects.as_mut_slice(),
+            Self::Failed(_) => &mut [],
+        };
+        effects.iter_mut().filter_map(|effect| {
+            if let Effect::AgentSystem { config: fields, .. }
+            | Effect::Voice {
+                command: Voice::Voicemail { notify: Notify { headers: fields, .. }, .. },
+            } = effect
+            {
+                Some(fields)
+            } else {
+                None
+            }
+        })
     }
 }
 
@@ -466,7 +474,7 @@ mod tests {
         let voice = Voice::SendDtmf { digits: "1#".into(), duration_ms: 500 };
         let effects = vec![
             Effect::Priority { priority: PRIORITY },
-            Effect::TranslationKey { key: Private("k".into()) },
+            Effect::TranslationKey {},
             Effect::Voice { command: voice },
         ];
         let answer = Answer::Done(Done { value: json!([1]), effects, ..Done::default() });
@@ -476,7 +484,23 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_says_where_and_shows_no_secret() {
+    fn all_that_may_be_secret_is_found() {
+        let effects = json!([
+            { "set": "queue", "queue": "q" },
+            { "set": "agent_system", "name": "a", "config": { "key": "hunter2" } },
+            { "set": "voice", "command": { "do": "voicemail", "message": ["Speak"], "beep": false,
+                "transcription": false, "notify": { "url": "https://x.test", "headers": { "auth": "hunter3" } },
+                "meta": {}, "parameters": {} } },
+        ]);
+        let mut answer: Answer =
+            serde_json::from_value(json!({ "done": { "effects": effects } })).expect("an answer");
+        assert_eq!(answer.private().filter(|fields| matches!(fields, Private::Clear(_))).count(), 2);
+        let stored = serde_json::to_string(&answer).expect("JSON");
+        assert!(!stored.contains("hunter"), "{stored}");
+    }
+
+    #[test]
+    fn a_fault_says_where() {
         let fault = Fault {
             flow: "main".into(),
             node: "hello".into(),
@@ -485,7 +509,5 @@ mod tests {
             message: "TypeError: not a function".into(),
         };
         assert_eq!(fault.to_string(), "flow main, node hello, line 3: TypeError: not a function");
-        let key = Effect::TranslationKey { key: Private("hunter2".into()) };
-        assert!(!format!("{key:?}").contains("hunter2"));
     }
 }

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::flow::VoiceProperties;
 use crate::flow::script::{PRIORITY, Recording};
+use crate::flow::{Private, VoiceProperties};
 
 /// What is asked of a transfer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -61,12 +61,15 @@ pub struct Ask {
     /// Whether the agent sees a transcript; none: yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcribe: Option<bool>,
-    /// Whether a summary travels along; none: yes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub summary: Option<bool>,
+    /// Whether a summary travels along.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub summary: bool,
     /// The agent system that a script chose, by its name or type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// Settings of that agent system for this hand-over alone. They may hold secrets: the first rung takes them away.
+    #[serde(skip_serializing_if = "Private::is_nothing")]
+    pub setup: Private,
     /// Tags of this hand-over.
     #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,

@@ -168,6 +168,10 @@ impl Apps {
         Self { store, site, has_scanner: false, served: RwLock::new(served), changes, changing }
     }
 
+    pub(super) fn site(&self) -> Option<&(Http, Url)> {
+        self.site.as_ref()
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.store
     }
@@ -183,6 +187,11 @@ impl Apps {
             self.served.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         ids.sort();
         ids
+    }
+
+    /// As long as this is held, no app changes.
+    pub(crate) async fn hold_changes(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     fn serve(&self, runtime: Runtime) {

@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::apps::{Draft, Origin};
-use super::document::{Document, Integration, Scope, discreet};
+use super::document::{Document, Integration, Scope, ScopedCredential, discreet};
 use super::{Invalid, Retired, flows};
 use crate::address;
 use crate::apps::Runtime;
@@ -53,16 +53,8 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     check_credentials(document, &mut faults);
     check_files(document, site, &mut faults);
     let id = AppId::from(document.app.id.as_str());
-    let channels = channels(document, &mut faults);
-    let env = |name: &IntegrationName| Env {
-        app: id.clone(),
-        name: name.clone(),
-        public_url: site.public_url.clone(),
-        http: site.http.clone(),
-        webhook: address::of(site.seal, site.public_url, &id, name)
-            .unwrap_or_else(|| site.public_url.clone()),
-        credentials: Arc::new(with_scope(document, Scope::Botkit)),
-    };
+    let env = |name: &IntegrationName| env(document, site.http, site.public_url, site.seal, &id, name);
+    let (channels, told) = channels(document, site, &env, &mut faults);
     let mut agents = agents(document, site, &env, &mut faults);
     let bots = bots(document, site, &mut faults);
     check_references(document, &agents, &mut faults);
@@ -100,11 +92,12 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
         deadlines: document.deadlines.clone(),
         texts: document.texts.clone(),
     };
-    let credentials = with_scope(document, Scope::Web);
+    let credentials = with_scope(document, &[Scope::Web, Scope::Ivr, Scope::Webhook]);
     let channel_app = ChannelApp { id, name: document.app.name.clone(), credentials, channels };
     Ok(Runtime {
         app: Arc::new(app),
         agents,
+        told,
         bots,
         http: Some(site.http.clone()),
         channel_app: Arc::new(channel_app),
@@ -116,7 +109,26 @@ pub(super) fn build(draft: &Draft, site: &Site<'_>, version: i64) -> Result<Runt
     })
 }
 
-fn connector(kind: &str) -> Option<&'static dyn Connector> {
+/// What an agent system is built with.
+pub(super) fn env(
+    document: &Document,
+    http: &Http,
+    public_url: &Url,
+    seal: &Sealer,
+    id: &AppId,
+    name: &IntegrationName,
+) -> Env {
+    Env {
+        app: id.clone(),
+        name: name.clone(),
+        public_url: public_url.clone(),
+        http: http.clone(),
+        webhook: address::of(seal, public_url, id, name).unwrap_or_else(|| public_url.clone()),
+        credentials: Arc::new(with_scope(document, &[Scope::Botkit])),
+    }
+}
+
+pub(super) fn connector(kind: &str) -> Option<&'static dyn Connector> {
     connectors().iter().find(|connector| connector.manifest().id == kind).copied()
 }
 
@@ -124,8 +136,11 @@ fn settings(integration: &Integration) -> Value {
     Value::Object(integration.settings.clone())
 }
 
-fn with_scope(document: &Document, scope: Scope) -> BTreeMap<String, Credential> {
-    let granted = document.credentials.iter().filter(|(_, credential)| credential.scopes.contains(&scope));
+/// The credentials that have one of these scopes.
+fn with_scope(document: &Document, scopes: &[Scope]) -> BTreeMap<String, Credential> {
+    let has_one =
+        |credential: &ScopedCredential| credential.scopes.iter().any(|scope| scopes.contains(scope));
+    let granted = document.credentials.iter().filter(|(_, credential)| has_one(credential));
     granted.map(|(name, credential)| (name.clone(), credential.credential())).collect()
 }
 
@@ -212,8 +227,14 @@ fn check_files(document: &Document, site: &Site<'_>, faults: &mut Vec<Invalid>) 
     }
 }
 
-fn channels(document: &Document, faults: &mut Vec<Invalid>) -> BTreeMap<IntegrationName, (String, Value)> {
-    let mut channels = BTreeMap::new();
+/// What the channels know of themselves, and who is told by those that tell.
+fn channels(
+    document: &Document,
+    site: &Site<'_>,
+    env: &dyn Fn(&IntegrationName) -> Env,
+    faults: &mut Vec<Invalid>,
+) -> (BTreeMap<IntegrationName, (String, Value)>, Agents) {
+    let (mut channels, mut told) = (BTreeMap::new(), Agents::new());
     for (name, integration) in &document.channels {
         let at = format!("channels.{name}");
         let Some(channel) = interline_channels::find(&integration.kind) else {
@@ -226,16 +247,35 @@ fn channels(document: &Document, faults: &mut Vec<Invalid>) -> BTreeMap<Integrat
             faults.push(within(&at, &message));
         }
         for used in settings["credentials"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let granted =
-                document.credentials.get(used).is_some_and(|known| known.scopes.contains(&Scope::Web));
-            if !granted {
-                let message = format!("there is no credential `{used}` with the scope `web`");
+            if let Some(message) = unfit(document, used, &integration.kind) {
                 faults.push(Invalid::at(format!("{at}.credentials"), message));
             }
         }
+        if let Some(push) = channel.push {
+            let unchanged = site.current.and_then(|current| current.channels.get(name)) == Some(integration);
+            judge_addresses(&at, &integration.settings, site, unchanged, faults);
+            // What is wrong with the settings was said above.
+            told.extend(push(settings.clone(), env(name)).ok().flatten().map(|push| (name.clone(), push)));
+        }
         channels.insert(name.clone(), (integration.kind.clone(), settings));
     }
-    channels
+    (channels, told)
+}
+
+/// Why a credential may not sign for a channel of this type.
+fn unfit(document: &Document, used: &str, kind: &str) -> Option<String> {
+    let takes = Scope::of_channel(kind);
+    let wanted = takes.first().map(|scope| scope.word()).unwrap_or_default();
+    let Some(known) = document.credentials.get(used) else {
+        return Some(format!("there is no credential `{used}` with the scope `{wanted}`"));
+    };
+    if known.scopes.iter().any(|scope| takes.contains(scope)) {
+        return None;
+    }
+    let has: Vec<&str> = known.scopes.iter().map(|scope| scope.word()).collect();
+    Some(format!(
+        "the credential `{used}` has not the scope `{wanted}`, but {has:?}; add it to its `scopes`, or name another"
+    ))
 }
 
 fn agents(
@@ -331,7 +371,7 @@ fn judge_addresses(
 }
 
 /// The addresses in a setting, however deep. That of a SIP URI stands as if it were HTTP's: the guard knows host and port.
-fn find_addresses(field: &str, value: &Value, found: &mut Vec<(String, Url)>) {
+pub(super) fn find_addresses(field: &str, value: &Value, found: &mut Vec<(String, Url)>) {
     match value {
         Value::String(text) => found.extend(url_of(text).map(|url| (field.to_owned(), url))),
         Value::Object(fields) => {

@@ -131,6 +131,32 @@ pub enum Scope {
     Web,
     /// Calls of and to a BotKit.
     Botkit,
+    /// Requests of IVRs.
+    Ivr,
+    /// Requests of programs to a webhook channel.
+    Webhook,
+}
+
+impl Scope {
+    /// What a channel of this type takes, the scope that is meant first. IVRs and programs may also sign with one for the
+    /// web: before they had scopes of their own, all channels used that.
+    pub(super) fn of_channel(kind: &str) -> &'static [Self] {
+        match kind {
+            interline_channels::ivr::ID => &[Self::Ivr, Self::Web],
+            interline_channels::webhook::ID => &[Self::Webhook, Self::Web],
+            _ => &[Self::Web],
+        }
+    }
+
+    /// As it stands in a document.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Botkit => "botkit",
+            Self::Ivr => "ivr",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 /// A configured connector. `Debug` shows no settings: some are secrets.

@@ -1,7 +1,9 @@
 //! Where the secrets of a document are: known from the types, not from a list. Credentials have one each; those of an
 //! integration are what its settings' schema marks `writeOnly`.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
 
 use super::document::Document;
 
@@ -39,6 +41,17 @@ pub(super) fn secrets(document: &Document) -> Vec<String> {
         }
     }
     found
+}
+
+/// The fields at the top of some settings that are, or hold, secrets.
+pub(super) fn secrets_of(schema: Value, settings: &Map<String, Value>) -> BTreeSet<String> {
+    let holds = |(name, value): (&String, &Value)| {
+        let mut found = Vec::new();
+        let alone = Value::Object([(name.clone(), value.clone())].into_iter().collect());
+        collect(&schema, &schema, &alone, "", &mut found);
+        (!found.is_empty()).then(|| name.clone())
+    };
+    settings.iter().filter_map(holds).collect()
 }
 
 /// The settings schema of a channel or agent system type.

@@ -14,6 +14,7 @@
 //! | `document.rs` | an app as people write it |
 //! | `build.rs` | a document becomes something that runs |
 //! | `apps.rs` | what is in force, and how it changes |
+//! | `at_run_time.rs` | what a script sets of an agent system for one hand-over |
 //! | `merge.rs` | applying a document: what stays, which secrets are kept, what differs |
 //! | `flows.rs` | flows: checked, drafted, published, restored |
 //! | `mask.rs` | where the secrets are |
@@ -21,6 +22,7 @@
 //! | `retire.rs` | agent systems that were deleted while somebody still talked through them |
 
 mod apps;
+mod at_run_time;
 mod build;
 mod delete;
 mod document;

@@ -4,16 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use interline_connector::channel::HandedOff;
 use interline_connector::digest::digest;
 use interline_connector::manifest::TakesFiles;
 use interline_connector::{AgentSystem, Carried, Cause, Context, Done, Failure, Item};
 use interline_core::transfer::{Ask, Reason};
-use interline_core::{AppId, Body, Entry, ParticipantNo, State};
+use interline_core::{AppId, Body, ConversationId, Entry, ParticipantNo, Role, Seq, State};
 
 use super::{brief, once, read_entry};
 use crate::engine::Inner;
 use crate::ingress::{Trouble, to_i64};
-use crate::live::{Live, Row, Slot};
+use crate::live::{Key, Live, Row, Slot};
 
 /// So many entries before a transfer travel along as its context.
 const CONTEXT: i64 = 400;
@@ -31,24 +32,50 @@ impl Inner {
         takes: Option<TakesFiles>,
     ) -> Result<Item, Trouble> {
         let conversation = brief(live);
-        let mut before = Vec::new();
-        if matches!(entry.body, Body::Open) {
-            let (app, id) = (slot.key.app.as_str(), slot.key.conversation.as_str());
-            for row in self.store.entries_before(app, id, to_i64(entry.seq.0), CONTEXT).await? {
-                let entry = read_entry(&row.doc)?;
-                if entry.customer_sees() {
-                    before.push(entry);
-                }
-            }
-        }
         let no = row.about.participant.no;
         let opens = matches!(entry.body, Body::Open);
+        let before = if opens { self.said_before(&slot.key, entry.seq).await? } else { Vec::new() };
         let transcript =
             if opens { self.transcript_url(&slot.key.app, &slot.key.conversation, no) } else { None };
         let context = if opens { context(&live.state, &before) } else { Context::default() };
         let participant = row.about.participant.clone();
         let files = self.carried(&slot.key.app, &entry, no, takes);
         Ok(Item { entry: (*entry).clone(), participant, conversation, before, files, transcript, context })
+    }
+
+    /// What the customer saw before an entry, oldest first.
+    async fn said_before(&self, key: &Key, seq: Seq) -> Result<Vec<Entry>, Trouble> {
+        let rows =
+            self.store.entries_before(key.app.as_str(), key.conversation.as_str(), to_i64(seq.0), CONTEXT);
+        let mut before = Vec::new();
+        for row in rows.await? {
+            let entry = read_entry(&row.doc)?;
+            if entry.customer_sees() {
+                before.push(entry);
+            }
+        }
+        Ok(before)
+    }
+
+    /// What the agent side of the last transfer would have been told beside what the node asked.
+    pub(crate) async fn handed_off(
+        &self,
+        app: &AppId,
+        conversation: &ConversationId,
+        summary: bool,
+    ) -> Result<HandedOff, Trouble> {
+        let key = Key { app: app.clone(), conversation: conversation.clone() };
+        let slot = self.slots.get(&key);
+        let agent = {
+            let mut guard = slot.live.lock().await;
+            self.load(&slot, &mut guard).await?;
+            let live = guard.as_ref().ok_or(Trouble::Unknown)?;
+            let mut seats = live.rows.values().map(|row| &row.about.participant);
+            seats.rfind(|seat| seat.role == Role::Agent).map(|agent| (agent.no, agent.from))
+        };
+        let Some((no, from)) = agent else { return Ok(HandedOff::default()) };
+        let summary = if summary { digest(&self.said_before(&key, from).await?) } else { String::new() };
+        Ok(HandedOff { summary, transcript: self.transcript_url(app, conversation, no) })
     }
 
     /// The files of an entry, with links for this participant.
@@ -115,7 +142,7 @@ fn context(state: &State, before: &[Entry]) -> Context {
         skills.clone_from(&transfer.skills);
         ask.clone_from(&transfer.ask);
     }
-    let summary = if ask.summary == Some(false) { String::new() } else { digest(before) };
+    let summary = if ask.summary { digest(before) } else { String::new() };
     Context { skills, data, summary, ask }
 }
 

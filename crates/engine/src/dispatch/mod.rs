@@ -60,8 +60,8 @@ enum Found {
 struct Ready {
     row: Row,
     entry: Arc<Entry>,
-    /// None: the integration no longer exists.
-    agent: Option<Arc<dyn AgentSystem>>,
+    /// Or why there is none.
+    agent: Result<Arc<dyn AgentSystem>, String>,
     item: Item,
     /// It was begun before, and nobody knows what came of it.
     unknown: bool,
@@ -140,20 +140,20 @@ impl Inner {
             self.perform(runtime, slot, &row, (&entry, work), unknown).await?;
             return Ok(Turn::More);
         }
-        let attempt = observe::Delivery::begin(&slot.key, &row, &entry, agent.as_ref());
+        let attempt = observe::Delivery::begin(&slot.key, &row, &entry, agent.as_ref().ok());
         let result = match &agent {
-            None => Err(Failure::Gone(Cause::new(Reason::Unconfigured, "the integration no longer exists"))),
-            Some(_) if unknown => Err(Failure::Uncertain(Cause::new(
+            Err(why) => Err(Failure::Gone(Cause::new(Reason::Unconfigured, why))),
+            Ok(_) if unknown => Err(Failure::Uncertain(Cause::new(
                 Reason::Unreachable,
                 "the server restarted during the attempt",
             ))),
-            Some(agent) => self.call(agent.as_ref(), &item, &row).instrument(attempt.span()).await,
+            Ok(agent) => self.call(agent.as_ref(), &item, &row).instrument(attempt.span()).await,
         };
         attempt.ended(&result);
         // What comes of it is stepped under the app that is in force now: it may have changed during the call.
         let in_force = self.apps.get(&slot.key.app);
         let runtime = in_force.as_ref().unwrap_or(runtime);
-        let settle = self.settle_surely(runtime, slot, &row, &entry, agent.as_ref(), result);
+        let settle = self.settle_surely(runtime, slot, &row, &entry, agent.as_ref().ok(), result);
         settle.instrument(attempt.span()).await?;
         Ok(Turn::More)
     }
@@ -167,11 +167,11 @@ impl Inner {
         no: ParticipantNo,
     ) -> Result<Found, Trouble> {
         self.load(slot, guard).await?;
-        let Some(row) = guard.as_ref().and_then(|live| live.rows.get(&no)).cloned() else {
-            return Ok(Found::Nothing);
-        };
-        let agent = runtime.agents.get(&row.about.participant.integration).cloned();
-        if let Some(agent) = agent.as_ref().filter(|agent| agent.manifest().delivery == Delivery::Pinned) {
+        let Some(live) = guard.as_ref() else { return Ok(Found::Nothing) };
+        let Some(row) = live.rows.get(&no).cloned() else { return Ok(Found::Nothing) };
+        let agent = self.agent_of(runtime, &live.state, &row.about.participant);
+        if let Some(agent) = agent.as_ref().ok().filter(|agent| agent.manifest().delivery == Delivery::Pinned)
+        {
             return Ok(Found::Duplex(agent.clone()));
         }
         if row.row.done {
@@ -189,10 +189,10 @@ impl Inner {
             return Ok(if told { Found::Again } else { Found::Nothing });
         }
         // Read before the attempt is noted: what fails here was not attempted.
-        let takes = agent.as_ref().and_then(|agent| agent.manifest().takes.files);
+        let takes = agent.as_ref().ok().and_then(|agent| agent.manifest().takes.files);
         let Some(live) = guard.as_ref() else { return Ok(Found::Nothing) };
         let item = self.item(slot, &row, entry.clone(), live, takes).await?;
-        let once = perform::once(&entry) || agent.as_ref().is_some_and(|agent| once(agent.as_ref(), &entry));
+        let once = perform::once(&entry) || agent.as_ref().is_ok_and(|agent| once(agent.as_ref(), &entry));
         let unknown = once && self.mark_attempt(runtime, slot, guard, &row, &entry).await?;
         Ok(Found::Entry(Box::new(Ready { row, entry, agent, item, unknown })))
     }

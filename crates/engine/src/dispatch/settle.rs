@@ -99,8 +99,12 @@ impl Inner {
         self.change(runtime, slot, &mut guard, change).await?;
         let customer = guard.as_ref().map(|live| live.state.customer.id.clone());
         drop(guard);
-        if let Some(customer) = customer.filter(|_| arrived && row.about.participant.role == Role::Agent) {
-            self.tell_reached(slot, &customer, entry);
+        let Some(customer) = customer.filter(|_| arrived) else { return Ok(()) };
+        match row.about.participant.role {
+            Role::Agent => self.tell_reached(slot, &customer, entry),
+            // What was brought to the customer is delivered, and agents learn it.
+            Role::Customer => self.mark(slot.key.clone(), &customer, entry.seq, Mark::Delivered),
+            Role::Interceptor | Role::Bot | Role::Nobody => {}
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! Agents' files: fetched from where their system keeps them, judged and stored like any other, before an entry names
-//! them. Vendors' addresses expire, and what is fetched later may be another file.
+//! Files that lie elsewhere, agents' and those that a customer's program names: fetched from there, judged and stored like
+//! any other, before an entry names them. Addresses expire, and what is fetched later may be another file.
 
 use std::time::Duration;
 
 use interline_connector::{FileRefused, Incoming};
-use interline_core::{AppId, CustomerId, File};
+use interline_core::File;
 use interline_files::parts::AppendError;
 use uuid::Uuid;
 
@@ -20,27 +20,22 @@ impl Inner {
     /// one fails is swept.
     pub(crate) async fn take_in(
         &self,
-        app: &AppId,
-        customer: &CustomerId,
+        sender: &Sender<'_>,
         files: Vec<Incoming>,
     ) -> Result<Vec<File>, FileRefused> {
-        let most = self.apps.get(app).map_or(0, |runtime| runtime.files.per_message);
+        let most = self.apps.get(sender.app).map_or(0, |runtime| runtime.files.per_message);
         if files.len() > most {
             return Err(FileRefused::TooMany { max: most });
         }
         let mut taken = Vec::with_capacity(files.len());
         for file in files {
-            taken.push(self.take_in_one(app, customer, file).await?);
+            taken.push(self.take_in_one(sender, file).await?);
         }
         Ok(taken)
     }
 
-    async fn take_in_one(
-        &self,
-        app: &AppId,
-        customer: &CustomerId,
-        incoming: Incoming,
-    ) -> Result<File, FileRefused> {
+    async fn take_in_one(&self, sender: &Sender<'_>, incoming: Incoming) -> Result<File, FileRefused> {
+        let Sender { app, customer, .. } = sender;
         let runtime = self.apps.get(app).filter(|runtime| runtime.files.enabled).ok_or(FileRefused::Off)?;
         let rules = &runtime.files;
         let Incoming { name, url, headers } = incoming;
@@ -59,10 +54,9 @@ impl Inner {
                 unavailable(error)
             }
         });
-        let sender = Sender { app, customer, by: "agent" };
         let kept = match came {
             Ok(0) => Err(FileRefused::Empty),
-            Ok(_) => self.keep(rules, &sender, id, &name, None).await,
+            Ok(_) => self.keep(rules, sender, id, &name, None).await,
             Err(refused) => Err(refused),
         };
         if kept.is_err() {

@@ -20,12 +20,19 @@ use crate::engine::Inner;
 use crate::observe;
 
 /// Whose file it is, and how it came.
-pub(super) struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     pub app: &'a AppId,
     /// The customer whose conversation it is for, whoever sends it.
     pub customer: &'a CustomerId,
     /// `customer` or `agent`.
     pub by: &'static str,
+}
+
+impl<'a> Sender<'a> {
+    /// An agent, in a conversation of this customer.
+    pub fn agent(app: &'a AppId, customer: &'a CustomerId) -> Self {
+        Self { app, customer, by: "agent" }
+    }
 }
 
 /// A name that may be kept, and its extension, which the app takes.

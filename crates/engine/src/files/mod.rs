@@ -31,6 +31,7 @@ use uuid::Uuid;
 
 use crate::ingress::Trouble;
 
+pub(crate) use keep::Sender;
 pub use read::{Download, Shared, Told};
 
 /// Where the bytes of files are.

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use interline_connector::files::{Declared, Files, Progress, Rules, Upload};
-use interline_connector::{FileRefused, FileStream};
+use interline_connector::{FileRefused, FileStream, Incoming};
 use interline_core::conversation::state::Customer;
 use interline_core::{AppId, CustomerId, File, FileId, ParticipantNo};
 use interline_files::parts::AppendError;
@@ -227,6 +227,16 @@ impl Files for Engine {
             read_row(row).map_err(unavailable)
         };
         ids.iter().map(own).collect()
+    }
+
+    async fn fetch(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        files: Vec<Incoming>,
+    ) -> Result<Vec<File>, FileRefused> {
+        let sender = Sender { app, customer: &customer.id, by: "customer" };
+        self.inner.take_in(&sender, files).await
     }
 
     fn link(&self, app: &AppId, file: &FileId) -> Url {

@@ -109,7 +109,8 @@ impl Inner {
                     after.as_ref().map(|(since, conversation, no)| (*since, conversation.as_str(), *no));
                 let found = self.store.failing(app.as_str(), from, PAGE).await?;
                 for failing in &found {
-                    let agent = runtime.agents.get(&failing.row.integration.as_str().into());
+                    let name = failing.row.integration.as_str().into();
+                    let agent = runtime.agents.get(&name).or_else(|| runtime.told.get(&name));
                     let connector = agent.map_or("none", |agent| agent.manifest().id);
                     let (fails, stalls) = counted.troubled.entry(connector).or_default();
                     let about = serde_json::from_str::<About>(&failing.row.doc);

@@ -425,3 +425,44 @@ fn a_probe_tells_whether_it_would_work() {
         node.engine.stop().await;
     });
 }
+
+#[test]
+fn a_channel_takes_credentials_of_its_own_scope() {
+    each_alone("config_scopes", async |world| {
+        let (_shop, node) = Shop::running(world).await;
+        for (kind, scopes, taken) in [
+            ("ivr", json!(["ivr"]), true),
+            ("ivr", json!(["web"]), true),
+            ("ivr", json!(["webhook"]), false),
+            ("ivr", json!(["botkit"]), false),
+            ("webhook", json!(["webhook", "ivr"]), true),
+            ("webhook", json!(["web"]), true),
+            ("webhook", json!(["ivr"]), false),
+            ("web", json!(["web"]), true),
+            ("web", json!(["ivr", "webhook", "botkit"]), false),
+            ("web", json!([]), false),
+        ] {
+            let of_it = scopes.clone();
+            let done = edit_by_api(&node, move |value| {
+                value["credentials"]["line"] = json!({
+                    "client_id": "cs-line", "client_secret": "0123456789abcdef", "scopes": of_it });
+                value["channels"]["line"] = json!({ "type": kind, "credentials": ["line"] });
+            });
+            match done.await {
+                Ok(_) => {
+                    assert!(taken, "{kind} {scopes}");
+                    let runtime = node.engine.apps().get(&node.app).unwrap();
+                    assert!(runtime.channel_app.credentials.contains_key("line"), "{kind} {scopes}");
+                }
+                Err(refused) => {
+                    assert!(!taken, "{kind} {scopes}: {refused}");
+                    assert_eq!(paths(&refused), ["channels.line.credentials"]);
+                    let told = refused.to_string();
+                    assert!(told.contains(&format!("`line` has not the scope `{kind}`")), "{told}");
+                    assert!(!told.contains("0123456789abcdef"));
+                }
+            }
+        }
+        node.engine.stop().await;
+    });
+}

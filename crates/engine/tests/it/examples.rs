@@ -13,7 +13,13 @@ use serde_json::{Value, json};
 use crate::shop::Shop;
 use crate::world::{Node, World, each_alone, until};
 
-struct QuickJs(interline_scripts::Scripts);
+pub struct QuickJs(interline_scripts::Scripts);
+
+impl QuickJs {
+    pub fn new() -> Self {
+        Self(interline_scripts::Scripts::new().unwrap())
+    }
+}
 
 #[async_trait]
 impl Scripts for QuickJs {
@@ -28,7 +34,7 @@ fn example(name: &str) -> Value {
 }
 
 async fn shop(mut world: World, name: &str, change: impl FnOnce(&mut Value)) -> (Shop, Node) {
-    world.scripts = Arc::new(QuickJs(interline_scripts::Scripts::new().unwrap()));
+    world.scripts = Arc::new(QuickJs::new());
     let mut shop = Shop::open(world).await;
     shop.document["flow"] = example(name);
     change(&mut shop.document);

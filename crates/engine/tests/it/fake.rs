@@ -10,8 +10,8 @@ use interline_connector::channel::Mark;
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Signals, Takes};
 use interline_connector::webhook::{History, HistoryQuery, Proof};
 use interline_connector::{
-    AgentSystem, Answer, Aside, Carried, Cause, Done, Failure, FileRefused, Heard, Incoming, Item, Manifest,
-    Received, Rejected, Unverified, UpTo,
+    AgentSystem, Answer, Aside, Carried, Cause, Context, Done, Failure, FileRefused, Heard, Incoming, Item,
+    Manifest, Received, Rejected, Unverified, UpTo,
 };
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::input::AgentEvent;
@@ -54,6 +54,8 @@ pub struct Try {
     pub participant: u32,
     pub before: Vec<String>,
     pub request: RequestId,
+    /// What travelled along, with an Open.
+    pub context: Context,
     /// The link to what was said before, with an Open.
     pub transcript: Option<url::Url>,
     /// The files, and how they may reach the vendor.
@@ -209,6 +211,7 @@ impl AgentSystem for Fake {
             participant: item.participant.no.0,
             before,
             request: request(item),
+            context: item.context.clone(),
             transcript: item.transcript.clone(),
             files: item.files.clone(),
         });

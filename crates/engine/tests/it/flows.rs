@@ -376,6 +376,36 @@ fn a_conversation_keeps_the_flows_that_it_began_with() {
 }
 
 #[test]
+fn flows_that_no_conversation_keeps_are_deleted() {
+    each_alone("flow_sets", async |world| {
+        // Looked at twice a second.
+        let (_shop, node) = Shop::running(world.faster(1_200)).await;
+        let (anna, berta) = (node.customer("anna").await, node.customer("berta").await);
+        node.say(&anna, "one").await;
+        let sets = async || node.store.flow_sets(node.app.as_str()).await.unwrap();
+        let edit = |text: &'static str| {
+            edit_by_api(&node, move |value| value["flow"]["nodes"]["echo"]["message"]["text"] = json!(text))
+        };
+        let first = sets().await;
+        edit("second {{text}}").await.unwrap();
+        let both = sets().await;
+        edit("third {{text}}").await.unwrap();
+        node.say(&berta, "two").await;
+        assert_eq!((first.len(), both.len(), sets().await.len()), (1, 2, 3));
+        // Nobody began with the second; Anna keeps the first.
+        until("the second is deleted", async || (sets().await.len() == 2).then_some(())).await;
+        assert!(sets().await.contains(&first[0]));
+        node.say(&anna, "three").await;
+        node.until_seen(&anna, "bot: echo three").await;
+        node.say(&anna, "bye").await;
+        until("the first is deleted", async || (sets().await.len() == 1).then_some(())).await;
+        node.say(&berta, "four").await;
+        node.until_seen(&berta, "bot: third four").await;
+        node.engine.stop().await;
+    });
+}
+
+#[test]
 fn a_deleted_agent_system_is_taken_out_of_drafts_and_a_restored_version_is_judged_anew() {
     each_alone("flow_deleted", async |world| {
         let (_shop, node) = Shop::running(world).await;

@@ -12,6 +12,7 @@ use interline_core::conversation::entry::{Note, Text};
 use interline_core::conversation::input::{AgentEvent, Scope};
 use interline_core::transfer::{Failure, Outcome, Reason};
 use interline_core::{Body, Owner};
+use serde_json::json;
 
 use crate::fake::{Act, Fake, callback, cause, event, manifest, said};
 use crate::world::{each, until};
@@ -67,6 +68,34 @@ fn lines_that_waited_reach_the_second_system_in_order_and_once() {
         node.webhook("fake", event(&conversation, 1, Some("2"), &said("hello?"))).await;
         node.until_noted(&anna, "late", |note| matches!(note, Note::Late { .. })).await;
         assert!(!node.seen(&anna).await.contains(&"agent: hello?".to_owned()));
+        node.engine.stop().await;
+    });
+}
+
+#[test]
+fn a_summary_travels_along_where_the_node_switches_it_on() {
+    each("summary", async |world| {
+        let desk = Fake::by_key();
+        let node = world
+            .agent("desk", desk.clone())
+            .flow(json!({ "start": "hello", "words": [
+                    { "any": ["short"], "go_to": "short" }, { "any": ["plain"], "go_to": "plain" }],
+                "nodes": {
+                    "hello": { "message": { "text": "Hello" } },
+                    "short": { "agent_transfer": { "conversation_summary": true } },
+                    "plain": { "agent_transfer": {} } } }))
+            .start()
+            .await;
+        for (who, says, summary) in
+            [("anna", "short please", "- short please"), ("berta", "plain please", "")]
+        {
+            let customer = node.customer(who).await;
+            node.say(&customer, says).await;
+            let tries = desk.until_tried("open", if who == "anna" { 1 } else { 2 }).await;
+            let open = tries.last().unwrap();
+            assert!(open.before.iter().any(|line| line.ends_with(says)), "{:?}", open.before);
+            assert_eq!(open.context.summary, summary, "{who}");
+        }
         node.engine.stop().await;
     });
 }

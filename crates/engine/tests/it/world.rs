@@ -294,6 +294,7 @@ impl World {
         Runtime {
             app: Arc::new(App { id: id.clone(), ..self.app.clone() }),
             agents: self.agents.clone(),
+            told: BTreeMap::new(),
             bots: self.bots.clone(),
             http: Some(Http::new(self.guard.clone()).unwrap()),
             channel_app: Arc::new(channel_app),

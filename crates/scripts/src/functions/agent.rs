@@ -1,6 +1,6 @@
 //! `agentUtils`: what the next transfer is told.
 
-use interline_core::flow::script::{Effect, PRIORITY, Private, Recording};
+use interline_core::flow::script::{Effect, PRIORITY, Recording};
 use serde_json::{Map, Value};
 
 use super::args::{self, Args};
@@ -109,11 +109,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "agentUtils.setLiveChatAgentOutGoingSetup",
         parameters: "{ name, config }",
-        does: "The agent system of the next transfer, in place of the configured one, and its settings.",
+        does: "The agent system of the next transfer, by its name or type, in place of the configured one, and settings of \
+               it for that transfer alone.",
         examples: &[
             (
-                r#"agentUtils.setLiveChatAgentOutGoingSetup({ name: "salesforce", config: { buttonId: "5735" } })"#,
-                r#"{"effects":[{"set":"agent_system","name":"salesforce","config":{"buttonId":"5735"}}]}"#,
+                r#"agentUtils.setLiveChatAgentOutGoingSetup({ name: "salesforce", config: { organizationId: "00D5" } })"#,
+                r#"{"effects":[{"set":"agent_system","name":"salesforce","config":"(secret)"}]}"#,
+            ),
+            (
+                r#"agentUtils.setLiveChatAgentOutGoingSetup({ name: "desk" })"#,
+                r#"{"effects":[{"set":"agent_system","name":"desk"}]}"#,
             ),
             ("agentUtils.setLiveChatAgentOutGoingSetup({ config: {} })", "{}"),
         ],
@@ -210,7 +215,7 @@ fn agent_system(args: &mut Args<'_>) -> Result<Option<Effect>, String> {
     let setup = args.object(0, "setup")?;
     let name = args::text(setup.get("name").unwrap_or(&Value::Null), "name")?;
     let config = setup.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
-    Ok(Some(Effect::AgentSystem { name, config: Private(config) }))
+    Ok(Some(Effect::AgentSystem { name, config: args::private(config, "config")? }))
 }
 
 fn named_agents(args: &mut Args<'_>) -> Result<Option<Effect>, String> {

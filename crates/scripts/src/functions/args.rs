@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use interline_core::flow::script::{Headers, Spoken};
+use interline_core::flow::{MOST_PRIVATE, Private};
 use serde_json::{Map, Value};
 
 /// The longest single text, in bytes.
@@ -97,6 +98,13 @@ fn left_out(value: &Value) -> bool {
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
     }
+}
+
+/// Fields that may hold secrets.
+pub(super) fn private(fields: Map<String, Value>, name: &str) -> Result<Private, String> {
+    let fits = serde_json::to_vec(&fields).is_ok_and(|json| json.len() <= MOST_PRIVATE);
+    fits.then(|| Private::clear(fields))
+        .ok_or_else(|| format!("`{name}` takes more than {MOST_PRIVATE} bytes"))
 }
 
 /// A text or a number, as a text.

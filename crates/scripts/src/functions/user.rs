@@ -1,6 +1,6 @@
 //! Variables, the two session stores, voice chat, and the script's log.
 
-use interline_core::flow::script::{Effect, Private};
+use interline_core::flow::script::Effect;
 
 use super::{Function, Is};
 
@@ -96,12 +96,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "userSessionUtils.setLanguageTranslationAPIKey",
         parameters: "key",
-        does: "The key of a translation service.",
+        does: "The key of a translation service. Nothing here has a use for it: it is not kept.",
         examples: &[(
             r#"userSessionUtils.setLanguageTranslationAPIKey("AIza")"#,
-            r#"{"effects":[{"set":"translation_key","key":"AIza"}]}"#,
+            r#"{"effects":[{"set":"translation_key"}]}"#,
         )],
-        is: Is::Effect(|args| Ok(Some(Effect::TranslationKey { key: Private(args.text(0, "key")?) }))),
+        is: Is::Effect(|args| args.text(0, "key").map(|_| Some(Effect::TranslationKey {}))),
     },
     Function {
         name: "userSessionUtils.setVoiceChatAgentLang",

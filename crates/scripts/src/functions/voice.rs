@@ -1,6 +1,6 @@
 //! `voiceUtils`: commands on a call. Parameters are positional; one is skipped with `null`, `{}` or `""`.
 
-use interline_core::flow::script::{Effect, Notify, Private, Voice};
+use interline_core::flow::script::{Effect, Notify, Voice};
 use serde_json::Value;
 
 use super::args::{self, Args};
@@ -168,11 +168,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         examples: &[
             (
                 r#"voiceUtils.voicemail("Speak", true, false, { url: "https://example.com/v", headers: { auth: "t" } }, { id: 1 })"#,
-                r#"{"effects":[{"set":"voice","command":{"do":"voicemail","message":["Speak"],"beep":true,"transcription":false,"notify":{"url":"https://example.com/v","headers":{"auth":"t"}},"meta":{"id":1},"parameters":{}}}]}"#,
+                r#"{"effects":[{"set":"voice","command":{"do":"voicemail","message":["Speak"],"beep":true,"transcription":false,"notify":{"url":"https://example.com/v","headers":"(secret)"},"meta":{"id":1},"parameters":{}}}]}"#,
             ),
             (
                 r#"voiceUtils.voicemail("Speak", null, null, "https://example.com/v", null, { language: "es-US" })"#,
-                r#"{"effects":[{"set":"voice","command":{"do":"voicemail","message":["Speak"],"beep":false,"transcription":false,"notify":{"url":"https://example.com/v","headers":{}},"meta":{},"parameters":{"language":"es-US"}}}]}"#,
+                r#"{"effects":[{"set":"voice","command":{"do":"voicemail","message":["Speak"],"beep":false,"transcription":false,"notify":{"url":"https://example.com/v"},"meta":{},"parameters":{"language":"es-US"}}}]}"#,
             ),
             (r#"voiceUtils.voicemail("Speak", true, true, { url: "file:///etc/passwd" })"#, "{}"),
         ],
@@ -208,8 +208,9 @@ fn voicemail(args: &mut Args<'_>) -> Result<Option<Effect>, String> {
     }
     let headers = notify.get("headers").cloned().unwrap_or_default();
     let mut inner = Args::new(std::slice::from_ref(&headers));
-    let headers = Private(inner.headers(0));
+    let headers = inner.headers(0).into_iter().map(|(name, value)| (name, value.into())).collect();
     args.ignored.append(&mut inner.ignored);
+    let headers = args::private(headers, "headers")?;
     let (beep, transcription) = (args.flag(1, false), args.flag(2, false));
     let (meta, parameters) = (args.optional_object(4), args.optional_object(5));
     voice(Voice::Voicemail {

@@ -134,3 +134,70 @@ fn unicode_goes_in_and_out() {
         .into()
     );
 }
+
+/// Values that are read only when a script looks at them.
+fn with_large(source: &str) -> Call {
+    let mut call = call(source);
+    call.scope.context.insert("big".into(), json!({ "list": vec![7; 2_000], "id": 1.5 }));
+    call.scope.context.insert("long".into(), "x".repeat(5_000).into());
+    call.scope.content.insert("long".into(), "y".repeat(5_000).into());
+    call.scope.env.insert("long".into(), "z".repeat(5_000).into());
+    call
+}
+
+#[test]
+fn large_values_look_as_if_they_had_always_been_there() {
+    let cases = [
+        ("context.big.list.length + context.big.id", json!(2_001.5)),
+        ("context.long.length + content.long.length + env.long.length", json!(15_000)),
+        ("Object.keys(context).join()", json!("UserContext,big,childBotsContext,city,long,session,steps")),
+        ("'big' in context && Object.hasOwn(context, 'big')", json!(true)),
+        ("context.big === context.big", json!(true)),
+        ("getCallFlowVariable('long')[0]", json!("x")),
+        ("({ ...context }).long.length", json!(5_000)),
+        ("JSON.stringify(context).length > 9000", json!(true)),
+        (
+            "Object.entries(content).map(([name, value]) => name + value.length).join()",
+            json!("greeting2,long5000"),
+        ),
+        ("Object.freeze(context); context.big === context.big", json!(true)),
+        ("JSON.parse = () => 1; context.big.list[0]", json!(7)),
+        ("Map.prototype.get = () => true; Map.prototype.delete = () => 1; context.long.length", json!(5_000)),
+        ("context.big; typeof Object.getOwnPropertyDescriptor(context, 'big').get", json!("undefined")),
+    ];
+    let answers = run_all(cases.iter().map(|(source, _)| with_large(source)));
+    for ((source, expected), answer) in cases.iter().zip(answers) {
+        let Answer::Done(done) = answer else { panic!("{source}: {answer:?}") };
+        assert_eq!(done.value, *expected, "{source}");
+        assert!(done.variables.is_empty(), "{source}: {:?}", done.variables);
+    }
+}
+
+#[test]
+fn changes_of_large_values_are_kept() {
+    let put = Change::Put;
+    let list = |mut list: Vec<Value>, last: Value| {
+        list.push(last);
+        put(json!({ "list": list, "id": 1.5 }))
+    };
+    let cases = [
+        ("context.big = 1", "big", put(json!(1))),
+        ("context.long = undefined", "long", Change::Deleted),
+        ("delete context.long", "long", Change::Deleted),
+        ("setCallFlowVariable('long', null)", "long", put(Value::Null)),
+        ("context.big.list.push(8); 1", "big", list(vec![json!(7); 2_000], json!(8))),
+        ("Object.freeze(context); context.big.list.push(8); 1", "big", list(vec![json!(7); 2_000], json!(8))),
+        ("Object.defineProperty(context, 'long', { value: 2, enumerable: true }); 1", "long", put(json!(2))),
+        (
+            "Object.defineProperty(context, 'long', { get: () => 3, enumerable: true }); 1",
+            "long",
+            put(json!(3)),
+        ),
+        ("Map.prototype.get = () => true; context.long = 4", "long", put(json!(4))),
+    ];
+    let answers = run_all(cases.iter().map(|(source, ..)| with_large(source)));
+    for ((source, name, change), answer) in cases.into_iter().zip(answers) {
+        let Answer::Done(done) = answer else { panic!("{source}: {answer:?}") };
+        assert_eq!(done.variables, [(name.to_owned(), change)].into(), "{source}");
+    }
+}

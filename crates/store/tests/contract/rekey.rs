@@ -1,6 +1,6 @@
 //! An old key leaves the ring.
 
-use interline_store::{Error, Rekeyed, SealError, Store};
+use interline_store::{Error, Published, Rekeyed, SealError, Store};
 use sqlx::Executor as _;
 
 use crate::bed::*;
@@ -38,13 +38,21 @@ contract! {
         store.put_app(APP, "one").await.unwrap();
         store.put_app(APP, "two").await.unwrap();
         store.put_app("st-b", "one").await.unwrap();
+        let published = Published {
+            set: Some(("0123".into(), "the set".into())),
+            flows: vec![("main".into(), "the flow".into()), ("other".into(), "another".into())],
+            by: "ann".into(),
+            at: 1,
+        };
+        store.put_app_if("st-c", None, "flows", &published).await.unwrap();
+        store.put_flow_draft("st-c", "main", "the draft", ("ann", 2), None).await.unwrap();
         store.close().await;
 
         let store = bed.open_with(&both()).await;
         with_session(&store, APP, "new").await;
         store.put_app(APP, "three").await.unwrap();
         // A batch that does not divide the number of rows.
-        assert_eq!(store.rekey(3).await.unwrap(), Rekeyed { sessions: 16, apps: 3 });
+        assert_eq!(store.rekey(3).await.unwrap(), Rekeyed { sessions: 16, apps: 4, flows: 4 });
         assert_eq!(store.rekey(3).await.unwrap(), Rekeyed::default());
         store.close().await;
 
@@ -59,6 +67,11 @@ contract! {
         assert_eq!(store.put_app(APP, "two").await.unwrap(), 2);
         assert_eq!(store.put_app("st-b", "one").await.unwrap(), 1);
         assert_eq!(store.get_app(APP, 3).await.unwrap().as_deref(), Some("three"));
+        assert_eq!(store.flow_set("st-c", "0123").await.unwrap().as_deref(), Some("the set"));
+        for (flow, doc) in [("main", "the flow"), ("other", "another")] {
+            assert_eq!(store.flow_version("st-c", flow, 1).await.unwrap().unwrap().doc, doc);
+        }
+        assert_eq!(store.flow_draft("st-c", "main").await.unwrap().unwrap().doc, "the draft");
         assert_eq!(store.rekey(100).await.unwrap(), Rekeyed::default());
         store.close().await;
     }

@@ -22,7 +22,7 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use interline_connector::agent::{Connector, Env};
+use interline_connector::agent::{AtRunTime, Connector, Env};
 use interline_connector::formats;
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes, TakesFiles};
 #[cfg(feature = "simulators")]
@@ -95,6 +95,16 @@ impl Connector for GenesysGuest {
 
     fn settings_schema(&self) -> Value {
         schemars::schema_for!(Settings).to_value()
+    }
+
+    fn at_run_time(&self) -> &'static [AtRunTime] {
+        const AT: &[AtRunTime] = &[
+            AtRunTime { name: "region", leads_elsewhere: true },
+            AtRunTime { name: "deployment_id", leads_elsewhere: false },
+            AtRunTime { name: "origin", leads_elsewhere: false },
+            AtRunTime { name: "queue", leads_elsewhere: false },
+        ];
+        AT
     }
 
     fn build(&self, settings: Value, env: Env) -> Result<Arc<dyn AgentSystem>, String> {

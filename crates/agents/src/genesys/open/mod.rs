@@ -38,6 +38,7 @@ use interline_connector::webhook::Unverified;
 use interline_connector::{
     AgentSystem, Cause, Done, Failure, FileRefused, Incoming, Item, Link, Received, Rejected, RunEnd,
 };
+use interline_core::flow::work::Availability;
 use interline_core::transfer::Reason;
 use interline_core::{AppId, app};
 use serde_json::Value;
@@ -156,6 +157,10 @@ impl AgentSystem for Integration {
 
     async fn listen(&self) -> RunEnd {
         self.hear_notices(&self.app).await
+    }
+
+    async fn availability(&self, asked: &Availability) -> Result<Option<bool>, Failure> {
+        self.has_members(asked).await
     }
 
     async fn probe(&self) -> Result<(), String> {

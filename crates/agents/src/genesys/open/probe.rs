@@ -2,6 +2,7 @@
 
 use interline_connector::Failure;
 use interline_connector::http::Request;
+use interline_core::flow::work::Availability;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -9,6 +10,15 @@ use super::Integration;
 use super::wire::{Integration as Platform, Queues, Recipients};
 
 impl Integration {
+    /// A queue to which nobody belongs has nobody. Who of its members is there, an estimate of the wait does not tell.
+    pub(super) async fn has_members(&self, asked: &Availability) -> Result<Option<bool>, Failure> {
+        let Some(queue) = asked.queue.as_ref().or(self.settings.queue.as_ref()) else { return Ok(None) };
+        let url = self.api.at(&queues_named(queue))?;
+        let found: Queues = self.api.json(|| Request::get(url.clone())).await?;
+        let named = found.entities.iter().find(|known| known.name.eq_ignore_ascii_case(queue));
+        Ok(named.filter(|known| known.member_count == Some(0)).map(|_| false))
+    }
+
     pub(super) async fn test_connection(&self) -> Result<(), String> {
         self.api.token().await.map_err(|failure| match failure {
             Failure::Unauthorized(_) => {
@@ -51,8 +61,7 @@ impl Integration {
 
     async fn check_queue(&self) -> Result<(), String> {
         let Some(queue) = &self.settings.queue else { return Ok(()) };
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("name", queue).finish();
-        let found: Queues = self.see(&format!("api/v2/routing/queues?{query}"), "queue").await?;
+        let found: Queues = self.see(&queues_named(queue), "queue").await?;
         if found.entities.is_empty() {
             return Err(format!(
                 "queue: the OAuth client sees no queue named `{queue}`; check the name and its division"
@@ -74,4 +83,9 @@ impl Integration {
             }
         })
     }
+}
+
+fn queues_named(name: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("name", name).finish();
+    format!("api/v2/routing/queues?{query}")
 }

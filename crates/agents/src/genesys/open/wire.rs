@@ -253,5 +253,13 @@ pub(super) struct Recipient {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Queues {
-    pub entities: Vec<Reference>,
+    pub entities: Vec<Queue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Queue {
+    pub name: String,
+    /// Who belongs to it, there or not.
+    pub member_count: Option<u64>,
 }

@@ -2,6 +2,7 @@
 
 use interline_connector::agent::Connector as _;
 use interline_connector::simulator::StandIn as _;
+use interline_core::flow::work::Availability;
 use serde_json::json;
 
 use super::open_relay::{fast, usual, world};
@@ -36,6 +37,29 @@ async fn the_probe_says_which_value_is_wrong() {
     let (world, sim) = usual().await;
     sim.calls("https://somebody.else/".parse().expect("a URL"));
     assert!(world.agent.probe().await.expect_err("another webhook").contains("webhook URL"));
+}
+
+#[tokio::test]
+async fn a_queue_to_which_nobody_belongs_has_nobody() {
+    let asks = |queue: Option<&str>| Availability {
+        integration: "genesys".into(),
+        queue: queue.map(str::to_owned),
+        skills: Vec::new(),
+        agents: Vec::new(),
+    };
+    let (good, _sim) = world(fast(), json!({ "queue": "empty nights" })).await;
+    for (queue, expected) in [
+        (Some("Billing"), None),
+        (Some("empty nights"), Some(false)),
+        (Some("no such queue"), None),
+        (None, Some(false)),
+    ] {
+        assert_eq!(good.agent.availability(&asks(queue)).await.ok(), Some(expected), "{queue:?}");
+    }
+    let forbidden = Some(("GET /api/v2/routing/queues", "routing:queue:view"));
+    let (world, _sim) = world(Settings { forbidden, ..fast() }, json!({})).await;
+    let failure = world.agent.availability(&asks(Some("Billing"))).await.expect_err("forbidden");
+    assert!(failure.cause().code.contains("routing:queue:view"), "{failure:?}");
 }
 
 #[test]

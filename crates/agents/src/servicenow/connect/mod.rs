@@ -20,17 +20,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use interline_connector::agent::{Connector, Env};
-use interline_connector::http::{Reply, Request};
+use interline_connector::http::{Reply, Request, of_status};
 use interline_connector::manifest::{Acknowledged, Dedupe, Delivery, Manifest, Signals, Takes};
 use interline_connector::webhook::Unverified;
 use interline_connector::{AgentSystem, Cause, Done, Failure, Item, Link, Received, Rejected, RunEnd};
 use interline_core::app;
+use interline_core::flow::work::Availability;
 use interline_core::transfer::Reason;
 use serde_json::Value;
+use url::Url;
 
 use super::account::{Account, has_result, told};
 use super::matchers::Matcher;
 use chats::Chats;
+use wire::{Answer, Queue};
 
 pub use settings::Settings;
 
@@ -85,6 +88,12 @@ struct Integration {
     chats: Chats,
 }
 
+impl Integration {
+    fn queue_at(&self, queue: &str) -> Result<Url, Failure> {
+        self.account.at_part("/api/now/connect/support/queues", queue, "")
+    }
+}
+
 #[async_trait]
 impl AgentSystem for Integration {
     fn manifest(&self) -> &Manifest {
@@ -113,12 +122,23 @@ impl AgentSystem for Integration {
         self.session(link).await
     }
 
+    /// A queue that is closed, or has nobody, says why (`not_available`).
+    async fn availability(&self, asked: &Availability) -> Result<Option<bool>, Failure> {
+        let url = self.queue_at(asked.queue.as_deref().unwrap_or(&self.settings.queue_id))?;
+        let reply = self.account.ask(|| Request::get(url.clone())).await?;
+        let Reply::Answered { status, headers, body } = reply else { return Ok(None) };
+        if !status.is_success() {
+            return Err(of_status(status, &headers));
+        }
+        let unreadable = |_| Failure::Bug(Cause::new(Reason::VendorError, "unreadable answer"));
+        let Answer { result } = serde_json::from_slice::<Answer<Queue>>(&body).map_err(unreadable)?;
+        Ok(Some(result.not_available.is_none()))
+    }
+
     /// The queue is looked at, and nobody put into it.
     async fn probe(&self) -> Result<(), String> {
         let ending = self.account.probe().await;
-        let queue = &self.settings.queue_id;
-        let url = self.account.at_part("/api/now/connect/support/queues", queue, "");
-        let url = url.map_err(|failure| told(&failure))?;
+        let url = self.queue_at(&self.settings.queue_id).map_err(|failure| told(&failure))?;
         let reply = self.account.ask(|| Request::get(url.clone())).await;
         let Reply::Answered { status, body, .. } = reply.map_err(|failure| told(&failure))? else {
             return Err("no answer".into());

@@ -21,6 +21,14 @@ pub(super) struct Answer<T> {
     pub result: T,
 }
 
+/// A queue.
+#[derive(Debug, Deserialize)]
+pub(super) struct Queue {
+    /// It is closed: what to tell the customer.
+    #[serde(default)]
+    pub not_available: Option<Value>,
+}
+
 /// A chat, as the queue knows it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

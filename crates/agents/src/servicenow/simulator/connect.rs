@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use interline_connector::simulator::{
-    Act, ActError, Acts, By, Chat, ChatState, Desk, Deviation, Line, OUTSIDE_HOURS, Points, StandIn,
+    Act, ActError, Acts, By, Chat, ChatState, Desk, Deviation, Faults, Line, OUTSIDE_HOURS, Points, StandIn,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -112,6 +112,14 @@ fn missing(what: &str) -> Response {
     failure(StatusCode::NOT_FOUND, "No Record found", what)
 }
 
+/// The queue is closed, or nobody is there: how a chat is refused, and with which words.
+fn closed(faults: &Faults) -> Option<(StatusCode, &'static str)> {
+    if faults.special(OUTSIDE_HOURS) {
+        return Some((StatusCode::FORBIDDEN, "Chat is closed outside our business hours"));
+    }
+    faults.special("no_agents").then_some((StatusCode::SERVICE_UNAVAILABLE, "Chat is currently unavailable"))
+}
+
 async fn open(
     State(sim): State<Connect>,
     headers: HeaderMap,
@@ -125,13 +133,8 @@ async fn open(
         return missing("no such queue");
     }
     let faults = sim.instance().desk().faults();
-    if faults.special(OUTSIDE_HOURS) {
-        let text = "Chat is closed outside our business hours";
-        return (StatusCode::FORBIDDEN, Json(json!({ "result": text }))).into_response();
-    }
-    if faults.special("no_agents") {
-        let text = "Chat is currently unavailable";
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "result": text }))).into_response();
+    if let Some((status, text)) = closed(faults) {
+        return (status, Json(json!({ "result": text }))).into_response();
     }
     if faults.special("no_role") {
         return failure(StatusCode::FORBIDDEN, "Insufficient rights", "ACL");
@@ -180,11 +183,14 @@ async fn queue(State(sim): State<Connect>, headers: HeaderMap, Path(queue): Path
         return missing("no such queue");
     }
     let waiting = locked(&sim.0.support).chats.values().filter(|session| session.state == 1).count();
-    Json(json!({ "result": {
+    let mut told = json!({
         "sys_id": queue, "name": "Support", "question": "How can we help?", "average_wait_time": "2 Minutes",
         "waiting_count": waiting, "escalate_to": "", "is_agent_for": false,
-    } }))
-    .into_response()
+    });
+    if let Some((_, text)) = closed(sim.instance().desk().faults()) {
+        told["not_available"] = text.into();
+    }
+    Json(json!({ "result": told })).into_response()
 }
 
 #[derive(serde::Deserialize)]

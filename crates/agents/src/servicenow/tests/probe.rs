@@ -1,6 +1,7 @@
 //! "Test connection": what it says, and that it begins nothing.
 
-use interline_connector::simulator::Fault;
+use interline_connector::simulator::{Fault, OUTSIDE_HOURS};
+use interline_core::flow::work::Availability;
 
 use super::*;
 use crate::servicenow::simulator::Connect;
@@ -72,6 +73,39 @@ async fn connect_support_says_what_is_wrong() {
         }
         assert!(world.desk().chats().is_empty(), "nothing was begun");
     }
+}
+
+fn asks(queue: Option<&str>) -> Availability {
+    Availability { integration: "sn".into(), queue: queue.map(str::to_owned), skills: vec![], agents: vec![] }
+}
+
+#[tokio::test]
+async fn a_connect_queue_tells_whether_it_is_open() {
+    let special = |name: &str| Some(("", Fault::Special { name: name.into() }));
+    for (queue, fault, expected) in [
+        (None, None, Ok(Some(true))),
+        (None, special(OUTSIDE_HOURS), Ok(Some(false))),
+        (None, special("no_agents"), Ok(Some(false))),
+        (Some("0000"), None, Err("HTTP 404")),
+        (None, Some(("support/queues", status(500).expect("a fault"))), Err("HTTP 500")),
+        (None, Some(("support/queues", Fault::Garbage)), Err("unreadable answer")),
+    ] {
+        let world = World::with(Connect::default(), &ServiceNowTokyo, json!({})).await;
+        if let Some((on, fault)) = fault {
+            world.desk().faults().add(on, 1, fault);
+        }
+        let told = world.agent.availability(&asks(queue)).await;
+        let told = told.map_err(|failure| failure.cause().code.clone());
+        assert_eq!(told.as_ref().map_err(String::as_str).copied(), expected, "{queue:?}");
+        assert!(world.desk().chats().is_empty(), "nothing was begun");
+    }
+}
+
+#[tokio::test]
+async fn agent_chat_cannot_tell_who_is_there() {
+    let world = Chatting::new(json!({})).await;
+    assert_eq!(world.agent.availability(&asks(None)).await.ok(), Some(None));
+    assert!(world.sent(Chatting::PATH).is_empty());
 }
 
 #[tokio::test]

@@ -22,6 +22,12 @@ use super::document::{Flow, FlowName, NodeId};
 use super::node::Node;
 use crate::IntegrationName;
 
+/// Where a node leads, as the validator follows it: for the test that takes every exit.
+#[cfg(test)]
+pub(super) fn exits_of(node: &Node) -> Vec<String> {
+    exits::exits(node).into_iter().map(|(exit, _)| exit).collect()
+}
+
 /// The most nodes of a flow.
 pub const MOST_NODES: usize = 10_000;
 

@@ -82,10 +82,13 @@ impl Machine<'_, '_, '_> {
             Effect::Queue { queue } => ask.queue = Some(queue.clone()),
             Effect::Priority { priority } => ask.priority = Some(*priority),
             Effect::AgentSystem { name, config } => {
-                ask.system = Some(name.clone());
-                // Settings of a script may hold secrets, which have no place in a state: the integration's own are used.
-                if !config.0.is_empty() {
-                    self.tell_author(id, "the settings of setLiveChatAgentOutGoingSetup are not used: the integration has its own");
+                (ask.system, ask.setup) = (Some(name.clone()), config.clone());
+                if self.around.app.called(name).is_none() {
+                    let line = format!(
+                        "the app has no agent system `{}`: the node's own is asked",
+                        super::brief(name)
+                    );
+                    self.tell_author(id, &line);
                 }
             }
             Effect::NamedAgents { ids, wait_seconds } => {
@@ -104,8 +107,7 @@ impl Machine<'_, '_, '_> {
             Effect::ConversationType { kind } => {
                 self.memory.user_session.insert("conversationType".into(), kind.as_str().into());
             }
-            // A key of a translation service is of no use here, and a secret: it is not kept.
-            Effect::TranslationKey { key: _ } => {}
+            Effect::TranslationKey {} => {}
             Effect::VoiceChatAgentLanguage { code } => {
                 self.memory.user_session.insert("voiceChatAgentLang".into(), code.as_str().into());
             }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod checked;
+mod golden;
 mod inputs;
 mod listens;
 mod nodes;
