@@ -31,6 +31,8 @@ use crate::observe::trace;
 const AGAIN: i64 = 100;
 /// The history goes back so many conversations.
 const CONVERSATIONS: i64 = 200;
+/// The next one is nearly always among so many.
+const FEW: i64 = 4;
 /// Entries are read in pages of this size.
 const PAGE: i64 = 200;
 /// Who comes back within this time returns, milliseconds: 24 hours.
@@ -341,8 +343,13 @@ impl Inner {
         customer: &Customer,
         before: Option<&ConversationId>,
     ) -> Result<Option<ConversationId>, Trouble> {
-        let newest_first =
-            self.store.conversations_of(app.as_str(), customer.id.as_str(), CONVERSATIONS).await?;
+        let of = |limit| self.store.conversations_of(app.as_str(), customer.id.as_str(), limit);
+        let mut newest_first = of(FEW).await?;
+        let reaches_back =
+            |found: &[String]| before.is_some_and(|before| found.iter().any(|id| id == before.as_str()));
+        if newest_first.len() as i64 == FEW && !reaches_back(&newest_first) {
+            newest_first = of(CONVERSATIONS).await?;
+        }
         let newer =
             newest_first.into_iter().take_while(|id| before.is_none_or(|before| id != before.as_str()));
         Ok(newer.last().map(ConversationId::new))
