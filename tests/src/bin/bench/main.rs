@@ -13,6 +13,7 @@
 //! | `files.rs` | files of 25 MB beside a bare handler, and a hundred at once |
 //! | `agents.rs` | each agent system against its stand-in, and 5,000 sessions at once |
 //! | `flows.rs` | nodes, steps and scripts, without a server |
+//! | `voice/` | calls beside the bare SIP stack, and their sound |
 //! | `table.rs` | the figures beside the aims |
 //!
 //! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
@@ -31,6 +32,7 @@ mod phase;
 mod relay;
 mod start;
 mod table;
+mod voice;
 
 use std::time::Duration;
 
@@ -106,16 +108,14 @@ fn seconds() -> Duration {
 async fn main() -> Result<()> {
     let begin = std::time::Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, directory] = arguments.as_slice()
-        && mode == "bare"
-    {
-        return files::bare(directory.into()).await;
+    if helped(&arguments).await? {
+        return Ok(());
     }
     let scratch = Scratch::new("bench")?;
     println!("{}\n", machine::describe(scratch.path()));
     let fsync = machine::fsync(scratch.path())?;
     println!("{fsync}\n");
-    // `bench start`, `bench files`, `bench agents`, `bench flows`: that part alone.
+    // `bench start`, `bench files`, `bench agents`, `bench flows`, `bench voice [PART]`: that part alone.
     match arguments.first().map(String::as_str) {
         Some("start") => {
             println!("{}\n", start::measure().await?);
@@ -131,6 +131,10 @@ async fn main() -> Result<()> {
         }
         Some("agents") => {
             println!("{}\n", agents::measure().await?);
+            return Ok(());
+        }
+        Some("voice") => {
+            println!("{}\n", voice::measure(arguments.get(1).map(String::as_str)).await?);
             return Ok(());
         }
         Some(_) | None => {}
@@ -155,8 +159,26 @@ async fn main() -> Result<()> {
     println!("{}\n", files::measure().await?);
     println!("{}\n", agents::measure().await?);
     println!("{}\n", flows::measure().await?);
+    println!("{}\n", voice::measure(None).await?);
     println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The programs that the bench starts beside itself. False: it is the bench itself.
+async fn helped(arguments: &[String]) -> Result<bool> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["bare", directory] => files::bare(directory.into()).await?,
+        ["bare-sip", listen, agent] => voice::bare::serve(listen.parse()?, agent).await?,
+        ["relay", calls, seconds, how] => {
+            voice::relay::gateway(calls.parse()?, seconds.parse()?, voice::relay::How::read(how)?)?;
+        }
+        ["relay-load", calls, seconds, how] => {
+            voice::relay_load::generate(calls.parse()?, seconds.parse()?, voice::relay::How::read(how)?)?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Both ways over so many open conversations, and the baseline with the rows that this left behind.
