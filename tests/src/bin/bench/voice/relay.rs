@@ -172,7 +172,7 @@ fn row(
 
 /// The media of a gateway in a process of its own.
 fn run(calls: usize, seconds: u64, how: How) -> Result<Ran> {
-    let mut command = std::process::Command::from(pinned(GATEWAY, std::env::current_exe()?).into_std());
+    let mut command = pinned(GATEWAY, std::env::current_exe()?).into_std();
     command.args(["relay", &calls.to_string(), &seconds.to_string(), how.word()]);
     let output = command.stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -213,7 +213,7 @@ impl Loaded {
     /// # Errors
     /// It does not start.
     pub fn start(calls: usize, seconds: u64, how: How) -> Result<Self> {
-        let mut command = Command::from(pinned(GENERATOR, std::env::current_exe()?).into_std());
+        let mut command = pinned(GENERATOR, std::env::current_exe()?).into_std();
         command.args(["relay-load", &calls.to_string(), &seconds.to_string(), how.word()]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let told = BufReader::new(child.stdout.take().context("no output")?);

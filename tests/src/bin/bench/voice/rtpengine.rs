@@ -41,7 +41,7 @@ impl Engine {
     fn start() -> Result<Self> {
         ensure!(Command::new("rtpengine").arg("--version").output().is_ok(), "it is not installed");
         let ng = free_port()?;
-        let mut command = Command::from(pinned(GATEWAY, "rtpengine").into_std());
+        let mut command = pinned(GATEWAY, "rtpengine").into_std();
         command.args(["--foreground", "--interface=127.0.0.1", "--table=-1", "--num-threads=1"]);
         command.args(["--log-level=2", "--log-stderr", "--port-min=20000", "--port-max=60000"]);
         command.arg(format!("--listen-ng=127.0.0.1:{ng}")).args(["--config-file=none", "--timeout=3600"]);
