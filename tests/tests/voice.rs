@@ -198,6 +198,19 @@ async fn an_agent_is_called_and_joined() {
     gateway.is_empty().await.unwrap();
 }
 
+/// Agents that hang up in the moment in which they are joined, and many of them at once, so that the gateway is busy: each
+/// caller is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_who_hangs_up_at_once_is_not_missed() {
+    let gateway = Gateway::start("voice-at-once", &[]).await.unwrap();
+    let flags = ["-m", "200", "-r", "1000", "-l", "40", "-recv_timeout", "20000"];
+    let agent = Sipp::agent("agent_leaves", gateway.agent).changed("<pause milliseconds=\"200\"/>", "");
+    let agent = agent.flags(&flags).start().unwrap();
+    gateway.caller("caller_stays", "agent").unwrap().flags(&flags).run().await.unwrap();
+    agent.end().await.unwrap();
+    gateway.is_empty().await.unwrap();
+}
+
 /// How an agent does not answer, and what it means.
 fn refusals() -> Vec<(&'static str, &'static str, &'static str)> {
     vec![
