@@ -120,9 +120,11 @@ impl Line {
 
     /// Wants something done. It is done in the order in which it was wanted.
     pub fn send(&self, command: Command) {
+        // Nothing happens to a leg before it is agreed on, and that wakes the worker for both.
+        let waits = matches!(command, Command::Open(..));
         // The worker lives as long as anybody has a line to it.
         let _ = self.commands.send(command);
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if !waits && self.asleep.swap(false, Ordering::SeqCst) {
             let _ = self.waker.wake();
         }
     }
