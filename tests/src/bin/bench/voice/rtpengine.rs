@@ -34,7 +34,16 @@ impl Drop for Engine {
 pub fn run(calls: usize, seconds: u64) -> Result<Ran> {
     let mut engine = Engine::start()?;
     let (pid, before) = (engine.child.id(), memory_of(engine.child.id()));
-    Loaded::start(calls, seconds, How::Same)?.run(pid, before, |no, theirs| engine.call(no, theirs))
+    let ran =
+        Loaded::start(calls, seconds, How::Same)?.run(pid, before, |no, theirs| engine.call(no, theirs))?;
+    // A relay that does not keep up is no measure.
+    ensure!(
+        ran.seen.received * 100 >= ran.seen.sent * 99,
+        "{} of {} packets came",
+        ran.seen.received,
+        ran.seen.sent
+    );
+    Ok(ran)
 }
 
 impl Engine {
