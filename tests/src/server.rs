@@ -44,6 +44,8 @@ pub struct Setup {
     pub variables: Vec<(String, String)>,
     /// No file of it grows beyond so many kB: for those that would, the disk is full.
     pub largest_file_kb: Option<u64>,
+    /// It has this core of the machine, and no other.
+    pub core: Option<usize>,
 }
 
 /// A running server.
@@ -103,6 +105,13 @@ fn without_settings(mut command: Command) -> Command {
     command
 }
 
+/// A program on one core of the machine, by `taskset` (util-linux). What it starts is on that core, too.
+pub fn pinned(core: usize, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("taskset");
+    command.arg("-c").arg(core.to_string()).arg(program);
+    command
+}
+
 /// [`command`], with a limit on the size of files: writes fail beyond it, as on a full disk.
 fn limited(profile: Profile, kb: u64) -> Command {
     let mut command = without_settings(Command::new("sh"));
@@ -151,6 +160,7 @@ impl Setup {
             flags: Vec::new(),
             variables: Vec::new(),
             largest_file_kb: None,
+            core: None,
         }
     }
 
@@ -159,9 +169,10 @@ impl Setup {
     /// # Errors
     /// When the log file cannot be opened.
     pub fn command(&self, address: SocketAddr) -> Result<Command> {
-        let mut command = match self.largest_file_kb {
-            None => command(self.profile),
-            Some(kb) => limited(self.profile, kb),
+        let mut command = match (self.largest_file_kb, self.core) {
+            (None, None) => command(self.profile),
+            (Some(kb), _) => limited(self.profile, kb),
+            (None, Some(core)) => without_settings(pinned(core, binary(self.profile))),
         };
         command.arg("serve").arg("--listen").arg(address.to_string()).arg("--data").arg(&self.data);
         command.arg("--app").arg(&self.app_file).args(&self.flags);

@@ -19,12 +19,29 @@ pub struct Sipp {
     port: u16,
     arguments: Vec<String>,
     holes: Vec<(String, String)>,
+    patience: Duration,
+}
+
+/// What SIPp counted.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Counts {
+    /// Calls that went as in the scenario.
+    pub successful: u64,
+    /// Calls that did not.
+    pub failed: u64,
+    /// Messages that were sent again.
+    pub retransmissions: u64,
+    /// What the scenario counts as `counter="1"`.
+    pub refused: u64,
+    /// How long those took on average: the scenario's `rtd="1"`, milliseconds.
+    pub refused_ms: f64,
 }
 
 /// A SIPp that runs.
 #[derive(Debug)]
 pub struct Running {
     name: String,
+    patience: Duration,
     child: Child,
     folder: Scratch,
 }
@@ -32,7 +49,7 @@ pub struct Running {
 impl Sipp {
     /// An agent at `port`, who takes one call.
     pub fn agent(scenario: &str, port: u16) -> Self {
-        Self { scenario: scenario.into(), port, arguments: Vec::new(), holes: Vec::new() }
+        Self { scenario: scenario.into(), port, arguments: Vec::new(), holes: Vec::new(), patience: LONGEST }
     }
 
     /// A caller who calls `user` at the server.
@@ -41,7 +58,13 @@ impl Sipp {
     /// When no port is free.
     pub fn caller(scenario: &str, user: &str, server: u16) -> Result<Self> {
         let arguments = vec![format!("127.0.0.1:{server}"), "-s".into(), user.into()];
-        Ok(Self { scenario: scenario.into(), port: free_port()?, arguments, holes: Vec::new() })
+        Ok(Self {
+            scenario: scenario.into(),
+            port: free_port()?,
+            arguments,
+            holes: Vec::new(),
+            patience: LONGEST,
+        })
     }
 
     /// What `{{name}}` in the scenario stands for.
@@ -51,10 +74,24 @@ impl Sipp {
         self
     }
 
+    /// Every `from` in the scenario becomes `to`.
+    #[must_use]
+    pub fn changed(mut self, from: &str, to: &str) -> Self {
+        self.holes.push((from.to_owned(), to.to_owned()));
+        self
+    }
+
     /// More flags.
     #[must_use]
     pub fn flags(mut self, flags: &[&str]) -> Self {
         self.arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// It may take so long, where many calls are made.
+    #[must_use]
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -94,7 +131,7 @@ impl Sipp {
             command.args(["-m", "1"]);
         }
         let child = command.spawn().context("sipp: is sip-tester installed?")?;
-        Ok(Running { name: self.scenario, child, folder })
+        Ok(Running { name: self.scenario, patience: self.patience, child, folder })
     }
 
     /// Runs it to its end.
@@ -106,19 +143,48 @@ impl Sipp {
     }
 }
 
+/// `00:00:00:001000`: hours, minutes, seconds, microseconds.
+fn milliseconds(time: &str) -> f64 {
+    let parts = time.trim().split(':').map(|part| part.parse::<f64>().unwrap_or_default());
+    parts.zip([3_600_000.0, 60_000.0, 1_000.0, 0.001]).map(|(part, unit)| part * unit).sum()
+}
+
 impl Running {
     /// Waits until it ends.
     ///
     /// # Errors
     /// What went other than in the scenario.
     pub async fn end(mut self) -> Result<()> {
-        let Ok(status) = tokio::time::timeout(LONGEST, self.child.wait()).await else {
+        let Ok(status) = tokio::time::timeout(self.patience, self.child.wait()).await else {
             bail!("{}: it hangs: {}", self.name, self.errors());
         };
         match status?.code() {
             Some(0) => Ok(()),
             code => bail!("{}: {code:?}: {}", self.name, self.errors()),
         }
+    }
+
+    /// Waits until it ends, however it does, and reads its counters. It must run with `-trace_stat -stf stat.csv`.
+    ///
+    /// # Errors
+    /// It hangs, or left no counters.
+    pub async fn counted(mut self) -> Result<Counts> {
+        if tokio::time::timeout(self.patience, self.child.wait()).await.is_err() {
+            bail!("{}: it hangs: {}", self.name, self.errors());
+        }
+        let text = std::fs::read_to_string(self.folder.path().join("stat.csv"));
+        let text = text.with_context(|| format!("{}: {}", self.name, self.errors()))?;
+        let (head, last) = (text.lines().next(), text.lines().next_back());
+        let (head, last) = (head.context("no head")?.split(';'), last.context("no counters")?.split(';'));
+        let all: std::collections::HashMap<&str, &str> = head.zip(last).collect();
+        let count = |name: &str| all.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+        Ok(Counts {
+            successful: count("SuccessfulCall(C)"),
+            failed: count("FailedCall(C)"),
+            retransmissions: count("Retransmissions(C)"),
+            refused: count("GenericCounter1(C)"),
+            refused_ms: all.get("ResponseTime1(C)").map_or(0.0, |time| milliseconds(time)),
+        })
     }
 
     fn errors(&self) -> String {

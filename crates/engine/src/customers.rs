@@ -19,6 +19,9 @@ pub(crate) struct Customers(Mutex<HashMap<(AppId, CustomerId), Arc<Person>>>);
 pub(crate) struct Person {
     /// The open conversation, once looked up. Held while a conversation is opened, so that only one is.
     pub open: tokio::sync::Mutex<Option<ConversationId>>,
+    /// This node has just made the customer, and nothing happened since: there is nothing to look up. Only of callers is
+    /// this relied on: their call is here.
+    pub fresh: AtomicBool,
     watchers: Mutex<Option<broadcast::Sender<Hint>>>,
     used: AtomicBool,
 }
@@ -33,6 +36,7 @@ impl Customers {
         let person = map.entry((app.clone(), customer.clone())).or_insert_with(|| {
             Arc::new(Person {
                 open: tokio::sync::Mutex::default(),
+                fresh: AtomicBool::new(false),
                 watchers: Mutex::default(),
                 used: AtomicBool::new(true),
             })

@@ -32,6 +32,8 @@ use crate::observe::trace;
 const AGAIN: i64 = 100;
 /// The history goes back so many conversations.
 const CONVERSATIONS: i64 = 200;
+/// The next one is nearly always among so many.
+const FEW: i64 = 4;
 /// Entries are read in pages of this size.
 const PAGE: i64 = 200;
 /// Who comes back within this time returns, milliseconds: 24 hours.
@@ -128,6 +130,9 @@ impl Host for Engine {
         let row =
             store.customer(app.as_str(), channel.as_str(), address, now, "{}").await.map_err(Lost::from)?;
         let (id, channel, address) = (CustomerId::new(row.id), channel.clone(), address.to_owned());
+        if row.new {
+            self.inner.customers.get(app, &id).fresh.store(true, Ordering::Relaxed);
+        }
         Ok(Customer { id, channel, address, profile: Profile::default(), connection: Connection::default() })
     }
 
@@ -212,6 +217,7 @@ impl Inner {
         let app = &runtime.app.id;
         let person = self.customers.get(app, &customer.id);
         let mut open = person.open.lock().await;
+        let mut fresh = self.is_fresh(app, customer);
         let input = match said.what {
             What::Connected => Input::Connected,
             What::NoInput => Input::NoInput,
@@ -223,16 +229,25 @@ impl Inner {
             scope: customer.id.as_str().to_owned(),
             external_id,
         });
+        if !matches!(input, Input::CustomerEnds(_)) {
+            person.fresh.store(false, Ordering::Relaxed);
+        }
         for _ in 0..TRIES {
-            if open.is_none() {
+            if open.is_none() && !fresh {
                 let found = self.store.open_conversation(app.as_str(), customer.id.as_str()).await?;
                 *open = found.map(ConversationId::new);
             }
-            if let Some(heard) = self.hear_in(runtime, customer, &mut open, &input, &key).await? {
+            if let Some(heard) = self.hear_in(runtime, customer, &mut open, (&input, fresh), &key).await? {
                 return Ok(heard);
             }
+            fresh = false;
         }
         Err(Trouble::Store("the conversation keeps changing".into()))
+    }
+
+    /// A caller who was never here before this call: nothing of theirs is to be looked up.
+    fn is_fresh(&self, app: &AppId, customer: &Customer) -> bool {
+        customer.connection.is_call && self.customers.get(app, &customer.id).fresh.load(Ordering::Relaxed)
     }
 
     /// Hears something in the open conversation, or in a new one if none is. None: the conversation closed or was erased since
@@ -242,7 +257,7 @@ impl Inner {
         runtime: &Runtime,
         customer: &Customer,
         open: &mut Option<ConversationId>,
-        input: &Input,
+        (input, fresh): (&Input, bool),
         key: &Option<InboxKey>,
     ) -> Result<Option<HeardAs>, Trouble> {
         // Until it went well, nothing is known to be open.
@@ -256,7 +271,10 @@ impl Inner {
         let mut guard = slot.live.lock().await;
         if known.is_none() {
             let mut state = State::new(app.clone(), id.clone(), customer.clone());
-            let closed = self.store.last_closed(app.as_str(), customer.id.as_str()).await?;
+            let closed = match fresh {
+                true => None,
+                false => self.store.last_closed(app.as_str(), customer.id.as_str()).await?,
+            };
             state.customer.connection.returns = closed.is_some_and(|at| at > self.now().0 - RETURNS);
             let rows = std::collections::BTreeMap::new();
             *guard = Some(Live { state, version: 0, opened_at: self.now().0, closed_at: None, rows });
@@ -297,9 +315,16 @@ impl Inner {
         let mut lines = Vec::new();
         loop {
             let Some(conversation) = place.conversation.clone() else {
-                let Some(first) = self.conversation_after(app, customer, None).await? else {
-                    return Ok(lines);
+                // That of a call was opened here.
+                let open = match customer.connection.is_call {
+                    true => self.customers.get(app, &customer.id).open.lock().await.clone(),
+                    false => None,
                 };
+                let first = match open {
+                    Some(open) => Some(open),
+                    None => self.conversation_after(app, customer, None).await?,
+                };
+                let Some(first) = first else { return Ok(lines) };
                 *place = Place { conversation: Some(first), seq: Seq(0) };
                 continue;
             };
@@ -317,6 +342,11 @@ impl Inner {
             }
             if !caught_up {
                 continue;
+            }
+            // A call has one conversation.
+            let over = |line: &Line| line.entry.body == Body::Closed;
+            if customer.connection.is_call && lines.last().is_some_and(over) {
+                return Ok(lines);
             }
             // A reader goes on to the customer's next conversation once this one is over.
             let closed = slot.tail().closed();
@@ -351,8 +381,13 @@ impl Inner {
         customer: &Customer,
         before: Option<&ConversationId>,
     ) -> Result<Option<ConversationId>, Trouble> {
-        let newest_first =
-            self.store.conversations_of(app.as_str(), customer.id.as_str(), CONVERSATIONS).await?;
+        let of = |limit| self.store.conversations_of(app.as_str(), customer.id.as_str(), limit);
+        let mut newest_first = of(FEW).await?;
+        let reaches_back =
+            |found: &[String]| before.is_some_and(|before| found.iter().any(|id| id == before.as_str()));
+        if newest_first.len() as i64 == FEW && !reaches_back(&newest_first) {
+            newest_first = of(CONVERSATIONS).await?;
+        }
         let newer =
             newest_first.into_iter().take_while(|id| before.is_none_or(|before| id != before.as_str()));
         Ok(newer.last().map(ConversationId::new))
@@ -367,6 +402,9 @@ impl Inner {
     }
 
     async fn place(&self, app: &AppId, customer: &Customer, undelivered: bool) -> Result<Place, Trouble> {
+        if self.is_fresh(app, customer) {
+            return Ok(Place::default());
+        }
         let Some(conversation) = self.newest(app, customer).await? else { return Ok(Place::default()) };
         let key = Key { app: app.clone(), conversation: conversation.clone() };
         let slot = self.slots.get(&key);

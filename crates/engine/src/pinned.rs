@@ -104,8 +104,8 @@ impl Inner {
             running.insert((slot.key.clone(), no), wake.clone());
         }
         let (inner, slot) = (self.clone(), slot.clone());
-        let fruitful = AtomicBool::new(false);
-        let mut session = Session { inner, slot, no, agent, wake, fruitful };
+        let (begun, fruitful) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mut session = Session { inner, slot, no, agent, wake, begun, fruitful };
         match session.begin().await {
             Ok(true) => {
                 let stop = self.stop.clone();
@@ -139,6 +139,8 @@ struct Session {
     no: ParticipantNo,
     agent: Arc<dyn AgentSystem>,
     wake: Arc<Wake>,
+    /// It was noted that the session runs.
+    begun: AtomicBool,
     /// The current run delivered or heard something.
     fruitful: AtomicBool,
 }
@@ -153,7 +155,7 @@ impl Session {
         self.inner.pinned.map().remove(&(self.slot.key.clone(), self.no));
     }
 
-    /// Marks the session as running. False: there is nothing to run.
+    /// Whether there is something to run, and it may be. That it runs is noted with the first entry that it gets.
     async fn begin(&self) -> Result<bool, Trouble> {
         let Some(row) = self.row().await?.filter(|row| !row.row.done) else { return Ok(false) };
         let ran_before = row.row.attempt_key.as_deref().is_some_and(|key| key.starts_with(RUNNING));
@@ -161,13 +163,6 @@ impl Session {
             self.lost("the server restarted").await?;
             return Ok(false);
         }
-        let now = self.inner.now().0;
-        self.change_row(move |row| {
-            row.about.pinned = true;
-            row.row.attempt_key.get_or_insert_with(|| RUNNING.to_owned());
-            row.row.due_at = Some(now);
-        })
-        .await?;
         Ok(true)
     }
 
@@ -291,6 +286,10 @@ impl Session {
     }
 
     async fn over(&self) {
+        // What was settled last may have said so already.
+        if matches!(self.row().await, Ok(Some(row)) if row.row.done && row.row.due_at.is_none()) {
+            return;
+        }
         let done = |row: &mut Row| {
             row.row.done = true;
             row.row.due_at = None;
@@ -380,21 +379,32 @@ impl Line<'_> {
         let takes = agent.manifest().takes.files;
         let Some(live) = guard.as_ref() else { return Ok(Found::Over) };
         let item = inner.item(slot, &row, entry.clone(), live, takes).await?;
-        if once(agent.as_ref(), &entry) && self.noted != Some(entry.seq) {
-            let key = format!("{RUNNING} {no}#{}", entry.seq);
-            if row.row.attempt_key.as_ref() == Some(&key) {
+        let once = once(agent.as_ref(), &entry) && self.noted != Some(entry.seq);
+        let begun = self.session.begun.load(Ordering::Relaxed);
+        if once || !begun {
+            let key = once.then(|| format!("{RUNNING} {no}#{}", entry.seq));
+            if key.is_some() && row.row.attempt_key == key {
                 return Ok(Found::Unknown(row, entry));
             }
-            // Before the write: dropped in the middle of it, this call was not the one that attempted.
-            self.noted = Some(entry.seq);
-            let no = *no;
+            if once {
+                // Before the write: dropped in the middle of it, this call was not the one that attempted.
+                self.noted = Some(entry.seq);
+            }
+            let (no, now) = (*no, inner.now().0);
             let rows = move |rows: &mut BTreeMap<ParticipantNo, Row>| {
-                if let Some(row) = rows.get_mut(&no) {
+                let Some(row) = rows.get_mut(&no) else { return };
+                if !begun {
+                    row.about.pinned = true;
+                    row.row.attempt_key.get_or_insert_with(|| RUNNING.to_owned());
+                    row.row.due_at = Some(now);
+                }
+                if let Some(key) = &key {
                     row.row.attempt_key = Some(key.clone());
                 }
             };
             let change = Change { rows: &rows, touched: Some(no), ..Change::inputs("", Vec::new(), None) };
             inner.change(runtime, slot, &mut guard, change).await?;
+            self.session.begun.store(true, Ordering::Relaxed);
         }
         Ok(Found::Item(row, entry, Box::new(item)))
     }

@@ -73,6 +73,7 @@ impl Session {
     pub(crate) fn open(media: Arc<Media>, options: Options) -> Result<Self, NoPort> {
         let told = options.local.or(media.config.advertise);
         let opened = media.ports.open(told)?;
+        let six = opened.rtp.local_addr().is_ok_and(|at| at.is_ipv6());
         let mut random = [0; 20];
         getrandom::fill(&mut random).map_err(|_| NoPort)?;
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, ..] = random;
@@ -99,7 +100,7 @@ impl Session {
             timeout: media.config.timeout,
             jitter: media.config.jitter.clone(),
             inband: options.digits == Digits::Inband,
-            six: bound.is_ipv6(),
+            six,
             random: (
                 u32::from_be_bytes([a, b, c, d]),
                 u16::from_be_bytes([e, f]),

@@ -17,6 +17,8 @@ pub struct CustomerRow {
     pub id: String,
     /// The engine's description.
     pub doc: String,
+    /// It was made just now: nothing else is known of it anywhere.
+    pub new: bool,
 }
 
 impl std::fmt::Debug for CustomerRow {
@@ -54,8 +56,9 @@ impl Store {
         if let Some(row) = found {
             return customer(&row);
         }
+        let fresh = format!("cus_{}", uuid::Uuid::now_v7().simple());
         let new = Arc::new(New {
-            id: format!("cus_{}", uuid::Uuid::now_v7().simple()),
+            id: fresh.clone(),
             app: app.to_owned(),
             channel: channel.to_owned(),
             address: address.to_owned(),
@@ -84,7 +87,7 @@ impl Store {
             })
         });
         let (id, doc) = self.lanes().task(app, address, call).await?;
-        Ok(CustomerRow { id, doc })
+        Ok(CustomerRow { new: id == fresh, id, doc })
     }
 
     /// The customer with this id, if this app has it.
@@ -111,5 +114,5 @@ pub(crate) async fn hold(connection: &mut AnyConnection, app: &str, id: &str) ->
 }
 
 fn customer(row: &AnyRow) -> Result<CustomerRow, Error> {
-    Ok(CustomerRow { id: row.try_get("id")?, doc: row.try_get("doc")? })
+    Ok(CustomerRow { id: row.try_get("id")?, doc: row.try_get("doc")?, new: false })
 }

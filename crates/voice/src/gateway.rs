@@ -20,6 +20,7 @@ use crate::call::{Began, Body, Call};
 use crate::gate::check::is_sdp;
 use crate::gate::raw::Raw;
 use crate::gate::{Door, Refusal};
+use crate::queue::Queue;
 use crate::sip::digest::{Challenger, Proof};
 use crate::sip::edge::{Desk, Edge, Invited, Listen};
 use crate::sip::ladder::{Ladder, Party};
@@ -64,6 +65,7 @@ pub struct Gateway {
     media: Arc<Media>,
     room: Arc<Semaphore>,
     most: usize,
+    queue: Arc<Queue>,
     challenger: Challenger,
     switches: Mutex<HashMap<Vec<SocketAddr>, Arc<Switch>>>,
     stop: CancellationToken,
@@ -77,7 +79,8 @@ impl Gateway {
     pub fn new(media: Arc<Media>, most: usize, stop: CancellationToken) -> Result<Arc<Self>, String> {
         let challenger = Challenger::new().map_err(|error| error.to_string())?;
         let room = Arc::new(Semaphore::new(most));
-        Ok(Arc::new(Self { media, room, most, challenger, switches: Mutex::default(), stop }))
+        let (queue, switches) = (Arc::default(), Mutex::default());
+        Ok(Arc::new(Self { media, room, most, queue, challenger, switches, stop }))
     }
 
     /// Its media.
@@ -286,6 +289,7 @@ impl Switch {
             timer: asked.as_called(),
         });
         let call = Arc::new(Call::new(leg, edge, self.gateway.media.clone(), trunk, ladder, began, body));
+        call.waits(self.gateway.queue.wait());
         tokio::spawn(attend(call, reception, room));
         Ok(())
     }
@@ -368,7 +372,9 @@ impl Door for Switch {
             return Err(Refusal::of(403, "Forbidden"));
         }
         drop(routes);
-        let is_full = raw.method() == Some("INVITE") && self.gateway.room.available_permits() == 0;
+        let gateway = &self.gateway;
+        let is_full = raw.method() == Some("INVITE")
+            && (gateway.room.available_permits() == 0 || gateway.queue.is_late());
         let is_known = || {
             let edge = self.edge();
             edge.is_some_and(|edge| raw.header("Call-ID").is_some_and(|id| edge.ladders.knows(id)))

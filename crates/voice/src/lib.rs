@@ -15,6 +15,7 @@
 //! | `call` | a living call |
 //! | `transfer` | INVITE, REFER, BYE, and what their failures mean |
 //! | `gateway`, `live` | all of it, once per process |
+//! | `queue` | callers that wait for their answer, and whether they wait too long |
 //! | `channel` | callers, as customers of an app |
 //! | `agent` | transfers, as an agent system |
 //! | `trial`, `actors` | calls of our own: to try a trunk, for the demo and for tests |
@@ -28,6 +29,7 @@ pub mod channel;
 pub mod gate;
 pub mod gateway;
 pub mod live;
+mod queue;
 pub mod sip;
 pub mod target;
 pub mod transfer;

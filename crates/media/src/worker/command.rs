@@ -51,6 +51,9 @@ pub enum Command {
     },
     /// The worker ends.
     End,
+    /// The leg panics from now on, whatever is done for it.
+    #[cfg(test)]
+    Break(u64),
 }
 
 impl Command {
@@ -71,6 +74,8 @@ impl Command {
             | Self::Bridge { from: id, .. }
             | Self::Unbridge { from: id, .. } => *id,
             Self::End => u64::MAX,
+            #[cfg(test)]
+            Self::Break(id) => *id,
         }
     }
 
@@ -99,6 +104,8 @@ impl Command {
             | Self::Bridge { .. }
             | Self::Unbridge { .. }
             | Self::End => {}
+            #[cfg(test)]
+            Self::Break(_) => {}
         }
     }
 }

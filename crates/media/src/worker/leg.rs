@@ -116,6 +116,9 @@ pub struct Leg {
     chores_at: Instant,
     report_at: Option<Instant>,
     key_began: u32,
+    /// It panics: what happens then is tested.
+    #[cfg(test)]
+    pub breaks: bool,
     _lease: Lease,
 }
 
@@ -153,6 +156,8 @@ impl Leg {
             chores_at: now + CHORES,
             report_at: None,
             key_began: 0,
+            #[cfg(test)]
+            breaks: false,
             _lease: parts.lease,
         };
         if leg.inband {
@@ -205,6 +210,8 @@ impl Leg {
 
     /// Time has come. Keys that were heard in the sound are given.
     pub fn tick(&mut self, now: Instant, scratch: &mut Scratch, heard: &mut Vec<char>) {
+        #[cfg(test)]
+        assert!(!self.breaks, "the leg is broken");
         if self.chores_at <= now {
             self.chores(now);
             self.chores_at = now + CHORES;

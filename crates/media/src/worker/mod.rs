@@ -7,6 +7,9 @@
 //!   commands, clock ─► leg.rs ─► play.rs ─► stream ─► socket
 //! ```
 //!
+//! A panic in here would silence every call, so what is done for a leg is done under guard: a leg whose work panics is lost,
+//! and its owner told that nothing is heard of it any more; the others go on (docs/decisions/0073).
+//!
 //! | file | concept |
 //! |---|---|
 //! | `leg.rs` | one leg |
@@ -29,6 +32,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -43,9 +47,14 @@ use play::{Group, Piece};
 use crate::audio::sound::Sound;
 use crate::audio::tones;
 use crate::rtp::event;
+use crate::session::Event;
 
 /// The token of the waker; those of sockets are twice the leg's number, and one more for RTCP.
 const WAKE: Token = Token(usize::MAX);
+
+fn leg_of(token: Token) -> u64 {
+    (token.0 / 2) as u64
+}
 
 /// One socket is read so often in a row, then the others have their turn.
 const TURN: usize = 16;
@@ -111,9 +120,11 @@ impl Line {
 
     /// Wants something done. It is done in the order in which it was wanted.
     pub fn send(&self, command: Command) {
+        // Nothing happens to a leg before it is agreed on, and that wakes the worker for both.
+        let waits = matches!(command, Command::Open(..));
         // The worker lives as long as anybody has a line to it.
         let _ = self.commands.send(command);
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if !waits && self.asleep.swap(false, Ordering::SeqCst) {
             let _ = self.waker.wake();
         }
     }
@@ -143,7 +154,33 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         let mut events = Events::with_capacity(1024);
-        while self.turn(&mut events, None) {}
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.turn(&mut events, None))) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => {
+                    // In none of the legs: all go on. Not faster than somebody can read of it.
+                    tracing::error!("media: a panic outside of all legs");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+    }
+
+    /// Does something for a leg. None: it panicked, and the leg is lost.
+    fn guarded<T>(&mut self, id: u64, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| work(self))).ok();
+        if done.is_none() {
+            tracing::error!(leg = id, "media: a panic; the leg is lost");
+            if let Some(leg) = self.legs.remove(&id) {
+                // As if nothing were heard of it for too long: whoever owns it hangs up.
+                leg.tell(Event::TimedOut);
+                // What it is made of may be as broken as it is.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(leg)));
+            }
+            self.count.store(self.legs.len(), Ordering::Relaxed);
+        }
+        done
     }
 
     /// One turn: commands, packets, what is due; in this order, so that whoever listens hears all that has come, also
@@ -165,7 +202,7 @@ impl Worker {
         self.asleep.store(false, Ordering::SeqCst);
         self.ready.extend(events.iter().map(|event| event.token()).filter(|token| *token != WAKE));
         for token in std::mem::take(&mut self.ready) {
-            if self.read(token, at) {
+            if self.guarded(leg_of(token), |worker| worker.read(token, at)) == Some(true) {
                 self.ready.push(token);
             }
         }
@@ -185,15 +222,17 @@ impl Worker {
             && at <= now
         {
             self.due.pop();
-            let Some(leg) = self.legs.get_mut(&id) else { continue };
-            if leg.next() > now {
-                continue;
-            }
-            leg.tick(now, &mut self.scratch, &mut heard);
-            self.due.push(Reverse((leg.next(), id)));
-            for key in heard.drain(..) {
-                leg.press(key, now);
-            }
+            heard.clear();
+            self.guarded(id, |worker| worker.tick(id, now, &mut heard));
+        }
+    }
+
+    fn tick(&mut self, id: u64, now: Instant, heard: &mut Vec<char>) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.next() <= now) else { return };
+        leg.tick(now, &mut self.scratch, heard);
+        self.due.push(Reverse((leg.next(), id)));
+        for key in heard.drain(..) {
+            leg.press(key, now);
         }
     }
 
@@ -202,7 +241,9 @@ impl Worker {
         loop {
             match self.wanted.try_recv() {
                 Ok(Command::End) | Err(TryRecvError::Disconnected) => return false,
-                Ok(command) => self.do_one(command, now),
+                Ok(command) => {
+                    self.guarded(command.leg(), |worker| worker.do_one(command, now));
+                }
                 Err(TryRecvError::Empty) => return true,
             }
         }
@@ -222,6 +263,8 @@ impl Worker {
             }
             Command::Key(id, key) => self.key(id, key, now),
             Command::End => {}
+            #[cfg(test)]
+            Command::Break(id) => self.with(id, now, |leg| leg.breaks = true),
             other => {
                 let id = other.leg();
                 self.with(id, now, |leg| other.apply(leg, now));

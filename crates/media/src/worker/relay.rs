@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::Token;
 
 use super::leg::{Leg, ROOM, Scratch, is_media, narrowed};
-use super::{TURN, Worker};
+use super::{TURN, Worker, leg_of};
 use crate::audio::codec::{Codec, Decoder};
 use crate::audio::resample::Resampler;
 use crate::rtp::packet::{self, HEADER, LARGEST, Packet};
@@ -24,7 +24,7 @@ enum Carries {
 impl Worker {
     /// Reads a socket. True: there may be more in it.
     pub(super) fn read(&mut self, token: Token, at: Option<Instant>) -> bool {
-        let (id, rtp) = ((token.0 / 2) as u64, token.0.is_multiple_of(2));
+        let (id, rtp) = (leg_of(token), token.0.is_multiple_of(2));
         for _ in 0..TURN {
             let Some(leg) = self.legs.get_mut(&id) else { return false };
             let socket = if rtp { &leg.rtp } else { &leg.control };
@@ -94,6 +94,8 @@ impl Worker {
 
 /// Takes a datagram, if it is one that was agreed on, from who it should be.
 fn take(leg: &mut Leg, datagram: &mut [u8], from: SocketAddr, now: Instant) -> Option<(Packet, Carries)> {
+    #[cfg(test)]
+    assert!(!leg.breaks, "the leg is broken");
     let taken = admit(leg, datagram, from);
     let Some((packet, carries)) = taken else {
         leg.counters.stranger();

@@ -471,6 +471,43 @@ fn closing_ends_what_plays_and_the_other_side_goes_on() {
     assert_eq!(a.told(), [Event::FirstPacket]);
 }
 
+#[test]
+fn a_leg_that_panics_is_lost_and_the_others_go_on() {
+    for by_clock in [false, true] {
+        let mut bench = Bench::new();
+        let (mut a, mut b, mut c, d) = (bench.side(U), bench.side(A), bench.side(U), bench.side(U));
+        bench.bridge(&a, &b);
+        bench.bridge(&c, &d);
+        b.send(8, &[1; 160]);
+        bench.pass(20);
+        b.told();
+        bench.line.send(Command::Break(a.id));
+        bench.turn();
+        // What is behind it in the same turn is not lost with it.
+        if !by_clock {
+            a.send(0, &[1; 160]);
+        }
+        c.send(0, &[5; 160]);
+        bench.pass(1000);
+        assert_eq!(a.told(), [Event::TimedOut], "its owner hangs up");
+        assert_eq!(bench.line.legs.load(Ordering::Relaxed), 3);
+        assert_eq!(d.received().first().map(|(_, payload)| payload[0]), Some(5));
+        // Whom it was bridged to speaks into nothing, and is heard again by whoever comes next.
+        b.send(8, &[1; 160]);
+        bench.pass(20);
+        let e = bench.side(U);
+        bench.bridge(&b, &e);
+        b.send(8, &[1; 160]);
+        bench.pass(20);
+        assert_eq!(e.received().len(), 1);
+        assert_eq!(b.told(), []);
+        bench.line.send(Command::Close(a.id));
+        bench.turn();
+        assert_eq!(bench.line.legs.load(Ordering::Relaxed), 4, "it is closed once");
+        drop(bench);
+    }
+}
+
 /// Nothing that comes by the network stops the worker, or costs it anything that stays.
 #[test]
 fn hostile_packets_change_nothing() {

@@ -14,6 +14,7 @@ mod plan;
 mod settings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use interline_connector::agent::{Connector, Env};
@@ -22,13 +23,15 @@ use interline_connector::webhook::Unverified;
 use interline_connector::{
     AgentSystem, Answer, Cause, Done, Failure, Item, Link, Next, Received, Rejected, RunEnd,
 };
-use interline_core::Body;
 use interline_core::app;
 use interline_core::conversation::input::AgentEvent;
 use interline_core::transfer::{Failure as Typed, Reason};
+use interline_core::{Body, Seq};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::live::Live;
 use crate::transfer::{Ended, Failed, Progress};
@@ -38,7 +41,7 @@ static MANIFEST: Manifest = Manifest {
     id: "voice",
     title: "Voice",
     delivery: Delivery::Pinned,
-    // The Open is settled when it is read: that somebody was reached is told by ringing.
+    // The Open is settled with the first that is known: that somebody was reached is told by ringing.
     signals: Signals { accepts: false, joined: true, queued: true },
     takes: Takes { typing: false, receipts: false, files: None },
     dedupe: Dedupe::None,
@@ -47,6 +50,9 @@ static MANIFEST: Manifest = Manifest {
     opening_ms: None,
     resumes: false,
 };
+
+/// An agent of whom nothing is heard for so long: the Open is settled, so that what comes after it is heard.
+const SETTLES: Duration = Duration::from_millis(200);
 
 /// The connector.
 #[derive(Debug, Clone, Copy)]
@@ -105,9 +111,10 @@ impl AgentSystem for Integration {
                 None => return RunEnd::Over,
             }
         };
-        link.done(item.entry.seq, Ok(Done::default())).await;
         if item.entry.body == Body::Open {
             self.transfer(&item, link).await;
+        } else {
+            link.done(item.entry.seq, Ok(Done::default())).await;
         }
         until_over(link).await
     }
@@ -120,31 +127,42 @@ impl AgentSystem for Integration {
 impl Integration {
     async fn transfer(&self, item: &Item, link: &mut dyn Link) {
         let brief = &item.conversation;
+        let mut told = Told { open: Some(item.entry.seq), link };
         let Some(call) = Live::here().call(&brief.app, &brief.customer.id) else {
             let failure =
                 Typed { reason: Reason::BadRequest, code: Some("the customer is not on a call here".into()) };
-            link.heard(None, AgentEvent::Failed(failure)).await;
-            return;
+            return told.tell(vec![AgentEvent::Failed(failure)]).await;
         };
         let plan = match self.plan(item) {
             Ok(plan) => plan,
-            Err(failure) => return link.heard(None, AgentEvent::Failed(failure)).await,
+            Err(failure) => return told.tell(vec![AgentEvent::Failed(failure)]).await,
         };
         // The channel waits for it, so that what a transfer did is told before that the caller is gone.
         let told_first = call.told_first().await;
         call.spoken().read_up_to(item.entry.seq.0).await;
         let (progress, mut steps) = mpsc::channel(8);
         let stop = CancellationToken::new();
-        let mut transfer = Box::pin(call.transfer(&plan, progress, stop.clone()));
+        // In a task of its own: the agent who answers is not kept waiting while it is written that it rings.
+        let (transferred, stopping) = (call.clone(), stop.clone());
+        let mut transfer = AbortOnDropHandle::new(tokio::spawn(async move {
+            transferred.transfer(&plan, progress, stopping).await
+        }));
+        let settles = sleep(SETTLES);
+        tokio::pin!(settles);
         let mut over = false;
         let result = loop {
             tokio::select! {
                 biased;
-                Some(step) = steps.recv() => link.heard(None, event(step)).await,
+                Some(step) = steps.recv() => {
+                    let mut events = vec![event(step)];
+                    events.extend(std::iter::from_fn(|| steps.try_recv().ok().map(event)));
+                    told.tell(events).await;
+                }
                 result = &mut transfer => break result,
-                next = link.next(), if !over => match next {
+                () = &mut settles, if told.open.is_some() => told.tell(Vec::new()).await,
+                next = told.link.next(), if !over && told.open.is_none() => match next {
                     Some(Next::Item(item)) => {
-                        link.done(item.entry.seq, Ok(Done::default())).await;
+                        told.link.done(item.entry.seq, Ok(Done::default())).await;
                         if matches!(item.entry.body, Body::Close { .. }) {
                             stop.cancel();
                         }
@@ -157,10 +175,32 @@ impl Integration {
                 },
             }
         };
-        if let Some(event) = outcome(&result) {
-            link.heard(None, event).await;
-        }
+        let event = match result {
+            Ok(result) => outcome(&result),
+            Err(_) => Some(AgentEvent::Failed(Typed { reason: Reason::VendorError, code: None })),
+        };
+        told.tell(event.into_iter().collect()).await;
         drop(told_first);
+    }
+}
+
+/// What is told of a transfer. The Open is settled together with the first of it, which is one commit instead of two, and
+/// after the agent was called, who does not have to wait for either.
+struct Told<'a> {
+    open: Option<Seq>,
+    link: &'a mut dyn Link,
+}
+
+impl Told<'_> {
+    async fn tell(&mut self, events: Vec<AgentEvent>) {
+        match self.open.take() {
+            Some(seq) => self.link.done(seq, Ok(Done { events, ..Done::default() })).await,
+            None => {
+                for event in events {
+                    self.link.heard(None, event).await;
+                }
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use rsipstack::sip::{Header, HostWithPort, Request, Transport, Uri};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
+use crate::queue::Ticket;
 use crate::sip::edge::Edge;
 use crate::sip::ladder::Ladder;
 use crate::sip::leg::Leg;
@@ -30,6 +31,8 @@ pub struct Call {
     pub began: Began,
     body: Body,
     records: Arc<Mutex<Vec<Record>>>,
+    /// It waits for its answer.
+    waits: Mutex<Option<Ticket>>,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
     /// Held while what a transfer does is told.
@@ -190,14 +193,21 @@ impl Call {
             began,
             body,
             records: Arc::default(),
+            waits: Mutex::default(),
             in_transfer: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),
         }
     }
 
+    /// It waits for its answer from now on.
+    pub(crate) fn waits(&self, ticket: Ticket) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
+    }
+
     /// Answers it.
     pub fn answer(&self) {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Body::Answer(body) | Body::Offer(body)) = &self.body;
         self.leg.accept(body.clone(), matches!(self.body, Body::Offer(_)), Vec::new());
     }

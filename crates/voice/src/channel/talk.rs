@@ -73,13 +73,16 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
         keys: Keys::default(),
         silent_since: None,
         hangs_up: None,
+        over: false,
         traced: false,
         commands: None,
     };
     talk.run(hints, digits, words).await;
     // A transfer tells first what became of it.
     let _ = tokio::time::timeout(LAST_WORDS, call.told_first()).await;
-    let _ = line.host.hear(&line.app, &customer, ends()).await;
+    if !talk.over {
+        let _ = line.host.hear(&line.app, &customer, ends()).await;
+    }
     drop(kept);
 }
 
@@ -136,6 +139,8 @@ struct Talk<'a> {
     silent_since: Option<Instant>,
     /// Hang up once all was said, with these.
     hangs_up: Option<Fields>,
+    /// The conversation is closed: nothing more is to be read or told.
+    over: bool,
     /// What can be told of it is told under its conversation.
     traced: bool,
     /// What scripts ask for is done one after the other.
@@ -165,6 +170,7 @@ impl Talk<'_> {
                 Some(digit) = digits.recv() => self.pressed(digit).await,
                 Some(words) = words.recv() => self.spoke(words).await,
                 hint = hints.recv() => match hint {
+                    Ok(Hint::Entries) | Err(broadcast::error::RecvError::Lagged(_)) if self.over => {}
                     Ok(Hint::Entries) | Err(broadcast::error::RecvError::Lagged(_)) => self.read().await,
                     Ok(Hint::Erased) | Err(broadcast::error::RecvError::Closed) => {
                         leg.bye(Vec::new()).await;
@@ -210,6 +216,7 @@ impl Talk<'_> {
     }
 
     async fn entry(&mut self, body: Body) {
+        self.over |= body == Body::Closed;
         match body {
             Body::Text(text) => {
                 let settings = &self.line.settings;

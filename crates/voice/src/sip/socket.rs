@@ -7,10 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rsipstack::Result;
 use rsipstack::platform::net::UdpSocket as Stack;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 
 use crate::gate::{Door, Passed, pass};
+
+/// What came in and was not read yet: a burst of a thousand calls. A datagram that is lost costs the caller half a second.
+const BUFFER: usize = 4 << 20;
 
 /// The largest datagram there is.
 const DATAGRAM: usize = 65_535;
@@ -31,7 +35,10 @@ impl Gated {
     pub async fn bind(addresses: &[SocketAddr], door: Arc<dyn Door>) -> io::Result<Self> {
         let mut sockets = Vec::new();
         for address in addresses {
-            sockets.push(UdpSocket::bind(address).await?);
+            let socket = UdpSocket::bind(address).await?;
+            // As much as the system allows; with less than that it works, too.
+            let _ = set_socket_recv_buffer_size(&socket, BUFFER);
+            sockets.push(socket);
         }
         if sockets.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen at"));

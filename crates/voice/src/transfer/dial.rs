@@ -220,12 +220,14 @@ async fn answered(
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let lost = || Unanswered::Failed(Failed::by(Phase::Invite, 502));
-    let (mut rings, mut heard) = (false, false);
+    let (mut rings, mut heard, mut up) = (false, false, false);
     let outcome = loop {
         let Some(Dialing { states, answer, .. }) = &mut ringing.dialing else { return Err(lost()) };
         tokio::select! {
             outcome = answer => break outcome,
-            Some(state) = states.recv() => {
+            // What happens once it is up is for the leg: an agent may hang up before this one knows of the answer.
+            Some(state) = states.recv(), if !up => {
+                up = matches!(state, DialogState::Confirmed(..));
                 let DialogState::Early(_, response) = state else { continue };
                 if !std::mem::replace(&mut rings, true) {
                     early(Early::Progress(Progress::Ringing));

@@ -14,6 +14,7 @@
 //! | `agents.rs` | each agent system against its stand-in, and 5,000 sessions at once |
 //! | `weight.rs` | server memory of a live transfer |
 //! | `flows.rs` | nodes, steps and scripts, without a server |
+//! | `voice/` | calls beside the bare SIP stack, and their sound |
 //! | `table.rs` | the figures beside the aims |
 //!
 //! `INTERLINE_TEST_POSTGRES` names the PostgreSQL server (`tests/support/postgres.sh`), `INTERLINE_TEST_DIR` a directory
@@ -32,6 +33,7 @@ mod phase;
 mod relay;
 mod start;
 mod table;
+mod voice;
 mod weight;
 
 use std::time::Duration;
@@ -108,16 +110,14 @@ fn seconds() -> Duration {
 async fn main() -> Result<()> {
     let begin = std::time::Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, directory] = arguments.as_slice()
-        && mode == "bare"
-    {
-        return files::bare(directory.into()).await;
+    if helped(&arguments).await? {
+        return Ok(());
     }
     let scratch = Scratch::new("bench")?;
     println!("{}\n", machine::describe(scratch.path()));
     let fsync = machine::fsync(scratch.path())?;
     println!("{fsync}\n");
-    // `bench start`, `bench files`, `bench agents`, `bench weight`, `bench flows`: that part alone.
+    // `bench start`, `files`, `agents`, `weight`, `flows`, `voice [PART]`: that part alone.
     match arguments.first().map(String::as_str) {
         Some("start") => {
             println!("{}\n", start::measure().await?);
@@ -137,6 +137,10 @@ async fn main() -> Result<()> {
         }
         Some("weight") => {
             println!("{}\n", weight::measure(agents::live()).await?);
+            return Ok(());
+        }
+        Some("voice") => {
+            println!("{}\n", voice::measure(arguments.get(1).map(String::as_str)).await?);
             return Ok(());
         }
         Some(_) | None => {}
@@ -161,8 +165,26 @@ async fn main() -> Result<()> {
     println!("{}\n", files::measure().await?);
     println!("{}\n", agents::measure().await?);
     println!("{}\n", flows::measure().await?);
+    println!("{}\n", voice::measure(None).await?);
     println!("The bench took {:.0} s.", begin.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The programs that the bench starts beside itself. False: it is the bench itself.
+async fn helped(arguments: &[String]) -> Result<bool> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["bare", directory] => files::bare(directory.into()).await?,
+        ["bare-sip", listen, agent] => voice::bare::serve(listen.parse()?, agent).await?,
+        ["relay", calls, seconds, how] => {
+            voice::relay::gateway(calls.parse()?, seconds.parse()?, voice::relay::How::read(how)?)?;
+        }
+        ["relay-load", calls, seconds, how] => {
+            voice::relay_load::generate(calls.parse()?, seconds.parse()?, voice::relay::How::read(how)?)?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Both ways over so many open conversations, and the baseline with the rows that this left behind.

@@ -1,0 +1,76 @@
+//! Calls that wait for their answer. How long the oldest of them waits says whether more calls come than can be answered.
+//!
+//! A count says it less well: a hundred calls that come in the same moment are answered in a moment, and ten that wait for a
+//! database that is away are not.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A caller who waits longer than this sends the INVITE again (RFC 3261, T1), and nobody is helped by more of them.
+const LATE: Duration = Duration::from_millis(400);
+
+/// The calls that wait.
+#[derive(Debug, Default)]
+pub struct Queue(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    /// In the order in which they came.
+    since: BTreeMap<u64, Instant>,
+}
+
+/// A call that waits, until it is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    queue: Arc<Queue>,
+    no: u64,
+}
+
+impl Queue {
+    /// One more waits.
+    pub fn wait(self: &Arc<Self>) -> Ticket {
+        let mut waiting = self.waiting();
+        let no = waiting.next;
+        waiting.next += 1;
+        waiting.since.insert(no, Instant::now());
+        drop(waiting);
+        Ticket { queue: self.clone(), no }
+    }
+
+    /// Whether calls are answered too late already.
+    pub fn is_late(&self) -> bool {
+        self.waiting().since.first_key_value().is_some_and(|(_, since)| since.elapsed() > LATE)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.queue.waiting().since.remove(&self.no);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_decides() {
+        let queue = Arc::new(Queue::default());
+        let (first, second) = (queue.wait(), queue.wait());
+        assert!(!queue.is_late());
+        for since in queue.waiting().since.values_mut().take(1) {
+            *since = Instant::now().checked_sub(2 * LATE).expect("the machine runs for longer");
+        }
+        assert!(queue.is_late());
+        drop(first);
+        assert!(!queue.is_late(), "the others have not waited for long");
+        drop(second);
+        assert!(queue.waiting().since.is_empty());
+    }
+}
