@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use interline_media::{Media, Session};
-use rsipstack::sip::{Header, Host, Request};
+use rsipstack::sip::{Header, Host, Request, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::gate::{Door, Refusal};
 use crate::sip::digest::{Challenger, Proof};
 use crate::sip::edge::{Desk, Edge, Invited, Listen};
 use crate::sip::ladder::{Ladder, Party};
-use crate::sip::leg::{Leg, Parts};
+use crate::sip::leg::{Leg, Parts, Replaces};
 use crate::sip::timer::{Asked, SHORTEST};
 use crate::trunk::{Digits, Trunk};
 
@@ -232,6 +232,9 @@ impl Switch {
         let Some(mut began) = Began::of(invited.request(), from, transport) else {
             return Err(Turned::away(invited, 400, Vec::new()));
         };
+        if let Some(replaces) = Replaces::of(invited.request()) {
+            return self.replace(invited, from, transport, replaces);
+        }
         let Some((trunk, reception)) = self.route(from, &began.to) else {
             return Err(Turned::away(invited, 404, Vec::new()));
         };
@@ -290,6 +293,34 @@ impl Switch {
         Ok(())
     }
 
+    /// An INVITE that is to take the place of a dialog (RFC 3891). It proves who it is like a call, and dials nothing.
+    fn replace(
+        &self,
+        invited: Invited,
+        from: SocketAddr,
+        transport: Transport,
+        replaces: Option<Replaces>,
+    ) -> Result<(), Box<Turned>> {
+        let Some(replaces) = replaces else { return Err(Turned::away(invited, 400, Vec::new())) };
+        let trunk = {
+            let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+            routes.iter().find(|route| route.trunk.is_from(from.ip())).map(|route| route.trunk.clone())
+        };
+        let Some(trunk) = trunk else { return Err(Turned::away(invited, 403, Vec::new())) };
+        if let Some(headers) = self.challenge(&trunk, invited.request()) {
+            return Err(Turned::away(invited, 401, headers));
+        }
+        let edge = invited.edge().clone();
+        let Some(leg) = edge.legs.find(&replaces) else {
+            return Err(Turned::away(invited, 481, Vec::new()));
+        };
+        let contact = edge.contact(transport, from.ip());
+        leg.give_way(invited, contact, replaces.early_only).map_err(|refused| {
+            let (invited, code) = *refused;
+            Turned::away(invited, code, Vec::new())
+        })
+    }
+
     /// The challenge for a caller that has not proven who it is.
     fn challenge(&self, trunk: &Trunk, request: &Request) -> Option<Vec<Header>> {
         let account = trunk.callers.as_ref()?;
@@ -326,7 +357,7 @@ fn body(request: &Request, session: &Session) -> Result<Body, u16> {
 }
 
 /// The SDP of an INVITE, which may be a part of its body (RFC 5621).
-fn offer(request: &Request) -> Option<String> {
+pub(crate) fn offer(request: &Request) -> Option<String> {
     if request.body.is_empty() {
         return None;
     }

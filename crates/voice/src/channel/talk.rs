@@ -427,6 +427,7 @@ fn plan(
         music: None,
         whisper: None,
         onward: false,
+        replaces: None,
         allowed: Permits::default(),
         guard: interline_connector::guard::Guard::default(),
     }

@@ -13,6 +13,8 @@ pub mod check;
 pub mod raw;
 pub mod reply;
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod torture;
 
 use std::borrow::Cow;

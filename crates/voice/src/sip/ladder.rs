@@ -86,6 +86,14 @@ impl Ladders {
         self.map().insert(call_id.to_owned(), (ladder.clone(), party));
     }
 
+    /// As those with another Call-ID, whose place it is to take.
+    pub fn also(&self, call_id: &str, like: &str) {
+        let mut map = self.map();
+        if let Some(known) = map.get(like).cloned() {
+            map.insert(call_id.to_owned(), known);
+        }
+    }
+
     /// No longer.
     pub fn forget(&self, call_id: &str) {
         self.map().remove(call_id);

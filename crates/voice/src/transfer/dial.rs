@@ -31,10 +31,14 @@ use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
 use crate::sip::text::{UuiPlace, reason};
 use crate::sip::timer::{Asked, USUAL, least};
-use crate::target::{find, is_trusted};
+use crate::target::{Found, find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
+/// A longer request should not go by UDP.
+const LONGEST_DATAGRAM: usize = 1_300;
+/// What the stack adds: first line, Via, From, To, Call-ID, CSeq, Contact and lengths, beside the URI in three of them.
+const FRAME: usize = 420;
 /// A cancelled INVITE is waited for so long, so that an answer that crosses is met.
 const CROSSING: Duration = Duration::from_secs(40);
 
@@ -69,6 +73,9 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
         match once(call, plan, &uri, &terms, until, &mut early).await {
             Ok(leg) => return Ok(leg),
             Err(Unanswered::Failed(failed)) => return Err(failed),
+            // Somebody else may be there.
+            Err(Unanswered::Lost(failed)) => refused = failed,
+            Err(Unanswered::TooLong) => {}
             Err(Unanswered::Response(response)) => {
                 let code = response.status_code.code();
                 refused = Failed::by(Phase::Invite, code);
@@ -119,6 +126,10 @@ impl Terms {
 
 enum Unanswered {
     Failed(Failed),
+    /// Nothing was heard of it.
+    Lost(Failed),
+    /// It was not sent: it is too long for a datagram.
+    TooLong,
     Response(Box<Response>),
 }
 
@@ -130,13 +141,42 @@ async fn once(
     until: Instant,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
+    let found = find(uri, call.trunk.transport, is_trusted(uri, &plan.guard)).await;
+    let mut failed = Unanswered::Failed(Failed::by(Phase::Target, 502));
+    let mut next: VecDeque<Found> = found.unwrap_or_default().into();
+    while let Some(found) = next.pop_front() {
+        failed = match at(call, plan, uri, terms, &found, until, early).await {
+            Ok(leg) => return Ok(leg),
+            // RFC 3261 §18.1.1: by TCP, and if nobody is there, by UDP nevertheless.
+            Err(Unanswered::TooLong) => {
+                next.push_front(Found { fixed: true, ..found.clone() });
+                next.push_front(Found { fixed: true, transport: Transport::Tcp, ..found });
+                continue;
+            }
+            // RFC 3263 §4.3: the next address, where this one does not answer or does not want.
+            Err(Unanswered::Lost(failed)) => Unanswered::Lost(failed),
+            Err(Unanswered::Response(response)) if response.status_code.code() == 503 => {
+                Unanswered::Response(response)
+            }
+            Err(other) => return Err(other),
+        };
+    }
+    Err(failed)
+}
+
+/// Calls a target at one of its addresses.
+async fn at(
+    call: &Call,
+    plan: &Plan,
+    uri: &Uri,
+    terms: &Terms,
+    found: &Found,
+    until: Instant,
+    early: &mut impl FnMut(Early<'_>),
+) -> Result<Leg, Unanswered> {
     let fail = |failed| Err(Unanswered::Failed(failed));
-    let Ok(address) = find(uri, call.trunk.transport, is_trusted(uri, &plan.guard)).await else {
-        return fail(Failed::by(Phase::Target, 502));
-    };
-    let Ok(peer) = address.get_socketaddr() else { return fail(Failed::by(Phase::Target, 502)) };
-    let transport = address.r#type.unwrap_or(Transport::Udp);
-    let contact = call.edge.contact(transport, peer.ip());
+    let transport = found.transport;
+    let contact = call.edge.contact(transport, found.at.ip());
     let local = match contact.host_with_port.host {
         rsipstack::sip::Host::IpAddr(ip) => Some(ip),
         rsipstack::sip::Host::Domain(_) => None,
@@ -144,18 +184,23 @@ async fn once(
     let mut options = call.trunk.media(local);
     (options.codecs, options.srtp) = (terms.codecs.clone(), terms.srtp);
     let Ok(session) = call.media.session(options) else { return fail(Failed::by(Phase::Target, 503)) };
-    let call_id = uuid::Uuid::new_v4().to_string();
-    call.edge.ladders.follow(&call_id, &call.ladder, Party::Agent);
     let Some(headers) = headers(call, plan, terms.expires) else {
-        call.edge.ladders.forget(&call_id);
         return fail(Failed::by(Phase::Target, 483));
     };
+    let offer = session.offer().into_bytes();
+    let is_long = length(uri, &headers) + offer.len() > LONGEST_DATAGRAM;
+    if is_long && transport == Transport::Udp && !found.fixed {
+        return Err(Unanswered::TooLong);
+    }
+    let call_id = uuid::Uuid::new_v4().to_string();
+    call.edge.ladders.follow(&call_id, &call.ladder, Party::Agent);
+    let destination = call.edge.destination(found);
     let option = InviteOption {
         caller_display_name: plan.caller_id.is_none().then(|| call.began.name.clone()).flatten(),
         caller: caller(call, plan, &contact),
         callee: uri.clone(),
-        destination: Some(address),
-        offer: Some(session.offer().into_bytes()),
+        destination: Some(destination),
+        offer: Some(offer),
         contact,
         credential: call.trunk.account.as_ref().map(|account| Credential {
             username: account.username.clone(),
@@ -219,7 +264,7 @@ async fn answered(
     info_digits: bool,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
-    let lost = || Unanswered::Failed(Failed::by(Phase::Invite, 502));
+    let lost = || Unanswered::Lost(Failed::by(Phase::Invite, 502));
     let (mut rings, mut heard) = (false, false);
     let outcome = loop {
         let Some(Dialing { states, answer, .. }) = &mut ringing.dialing else { return Err(lost()) };
@@ -292,6 +337,11 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
     found.into_iter().map(|(_, uri)| uri).collect()
 }
 
+/// How long a request will be, about.
+fn length(uri: &Uri, headers: &[Header]) -> usize {
+    FRAME + 2 * uri.to_string().len() + headers.iter().map(|header| header.to_string().len() + 2).sum::<usize>()
+}
+
 /// Who seems to call: the plan's caller id, or the caller; at our own address.
 fn caller(call: &Call, plan: &Plan, contact: &Uri) -> Uri {
     let user = plan.caller_id.as_deref().unwrap_or(&call.began.from);
@@ -314,6 +364,10 @@ fn headers(call: &Call, plan: &Plan, expires: u32) -> Option<Vec<Header>> {
     ];
     if let Some(uui) = plan.uui(call.trunk.uui).filter(|uui| uui.place != UuiPlace::Off) {
         headers.push(Header::Other("User-to-User".into(), uui.value));
+    }
+    if let Some(replaces) = &plan.replaces {
+        headers.push(Header::Replaces(replaces.value().into()));
+        headers.push(Header::Require("replaces".into()));
     }
     headers.extend(plan.fields.clone().and(&call.trunk.fields).headers());
     Some(headers)

@@ -10,6 +10,22 @@ use crate::sip::text::reason;
 
 /// Calls, joins, and stays until one of them leaves.
 pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
+    match reach(way).await? {
+        Reached::Agent(agent) => talk(way, agent).await,
+        Reached::Nobody(ended) => Ok(ended),
+    }
+}
+
+/// Who was reached.
+pub(super) enum Reached {
+    /// An agent, who accepted if that is asked for.
+    Agent(Leg),
+    /// It ended before.
+    Nobody(Ended),
+}
+
+/// Calls, and lets the agent accept.
+pub(super) async fn reach(way: &Way<'_>) -> Result<Reached, Failed> {
     let caller = &way.call.leg;
     if caller.stage() == Stage::Early {
         way.call.answer();
@@ -30,16 +46,15 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
         tokio::select! {
             agent = calling => agent?,
             _ = caller.gone() => return Err(Failed::caller_left()),
-            () = way.stop.cancelled() => return Ok(Ended::Stopped),
+            () = way.stop.cancelled() => return Ok(Reached::Nobody(Ended::Stopped)),
         }
     };
     if let Some(whisper) = &way.plan.whisper
         && let Some(ended) = accepts(way, &agent, whisper).await?
     {
-        return Ok(ended);
+        return Ok(Reached::Nobody(ended));
     }
-    drop(heard);
-    talk(way, agent).await
+    Ok(Reached::Agent(agent))
 }
 
 /// The agent hears what it is about, and decides by a key. None: it accepted.
@@ -72,7 +87,8 @@ async fn accepts(way: &Way<'_>, agent: &Leg, whisper: &Whisper) -> Result<Option
     Err(Failed::by(Phase::Invite, 603))
 }
 
-async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
+/// Joins them, until one of them leaves.
+pub(super) async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
     let caller = &way.call.leg;
     // Whoever is there is heard at once, and not after "I am connecting you".
     caller.session().abort();

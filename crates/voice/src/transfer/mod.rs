@@ -4,8 +4,10 @@
 //! |---|---|---|---|
 //! | INVITE | we call the agent and join the two legs | the agent's 200 | yes |
 //! | REFER | the caller's side is asked to call | the final NOTIFY, or its BYE after a 2xx | while our leg is up |
+//! | REFER, attended | the agent is called first, then the caller's side is asked to take our place there | as REFER; else we join the two legs | yes |
 //! | BYE | we hang up, with header fields for who called us | it was sent | no |
 
+pub mod attended;
 pub mod bye;
 pub mod dial;
 pub mod invite;
@@ -22,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, Record};
+use crate::sip::leg::Replaces;
 use crate::sip::text::{Fields, Uui, UuiPlace};
 use crate::target::{Allowed, Refused, read};
 use crate::trunk::Patience;
@@ -93,6 +96,8 @@ pub struct Plan {
     pub whisper: Option<Whisper>,
     /// The agent may transfer the call onwards.
     pub onward: bool,
+    /// The call takes the place of one that the target has (RFC 3891).
+    pub replaces: Option<Replaces>,
     /// Whom it may call, beside whom the trunk may.
     pub allowed: Permits,
     /// Which private addresses the operator named.
@@ -187,6 +192,7 @@ impl Call {
         let way = Way { call: self, plan, progress, stop };
         let result = match plan.method {
             Method::Invite => invite::run(&way).await,
+            Method::Refer if plan.whisper.is_some() => attended::run(&way).await,
             Method::Refer => refer::run(&way).await,
             Method::Bye => bye::run(&way).await,
         };

@@ -41,7 +41,8 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
     result
 }
 
-async fn came_of_it(way: &Way<'_>, asked: (mpsc::Receiver<News>, Option<Response>)) -> Result<Ended, Failed> {
+/// Waits for what comes of a REFER.
+pub(super) async fn came_of_it(way: &Way<'_>, asked: (mpsc::Receiver<News>, Option<Response>)) -> Result<Ended, Failed> {
     let (mut news, response) = asked;
     let code = response.as_ref().map_or(408, |response| response.status_code.code());
     match code {
@@ -120,7 +121,8 @@ fn refer_to(way: &Way<'_>) -> Result<String, Failed> {
     })
 }
 
-fn headers(way: &Way<'_>) -> Vec<Header> {
+/// What a REFER says beside whom to call.
+pub(super) fn headers(way: &Way<'_>) -> Vec<Header> {
     let call = way.call;
     let by = way.plan.referred_by.as_deref().and_then(|by| read(by, Some(&call.home())).ok());
     let by = by.map_or_else(|| call.began.called.to_string(), |by| by.to_string());

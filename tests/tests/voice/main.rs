@@ -6,6 +6,9 @@
     reason = "a test: a wrong assumption ends it; figures are its output"
 )]
 
+mod phones;
+mod within;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
