@@ -216,7 +216,11 @@ fn pair() -> Result<u16> {
 }
 
 fn modules() -> Result<PathBuf> {
-    let known = ["/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/local/lib/baresip/modules"];
+    let known = [
+        "/usr/lib/baresip/modules",
+        "/usr/lib/x86_64-linux-gnu/baresip/modules",
+        "/usr/local/lib/baresip/modules",
+    ];
     let found = known.into_iter().map(Path::new).find(|path| path.is_dir());
     found.map(Path::to_path_buf).context("baresip's modules are nowhere: is baresip-core installed?")
 }

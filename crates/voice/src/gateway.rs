@@ -57,6 +57,8 @@ pub struct Gauges {
     pub ports: usize,
     /// Tasks of the media.
     pub tasks: usize,
+    /// Whom we call, and who does not answer OPTIONS.
+    pub unreachable: usize,
 }
 
 /// The gateway. One per process.
@@ -144,6 +146,7 @@ impl Gateway {
             sessions: media.sessions,
             ports: media.ports,
             tasks: media.tasks,
+            unreachable: edges.iter().map(|edge| edge.health.dead()).sum(),
         }
     }
 }

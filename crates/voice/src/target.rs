@@ -260,7 +260,10 @@ mod tests {
     #[async_trait]
     impl Names for Known {
         async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target> {
-            assert_eq!((name.to_string().as_str(), secure), ("trunk.example", transport == Some(Transport::Tls)));
+            assert_eq!(
+                (name.to_string().as_str(), secure),
+                ("trunk.example", transport == Some(Transport::Tls))
+            );
             let fits = |(_, kind): &&(&str, Transport)| transport.is_none_or(|wanted| wanted == *kind);
             let target = |(addr, transport): &(&str, Transport)| Target {
                 addr: addr.parse().expect("an address"),

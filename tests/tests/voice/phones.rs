@@ -101,7 +101,12 @@ fn papers(folder: &Path) -> Result<Papers> {
                   cat key.pem cert.pem > both.pem";
     let made = Command::new("sh").args(["-c", script]).current_dir(folder).output()?;
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    Ok(Papers { authority: at("ca.pem"), certificate: at("cert.pem"), key: at("key.pem"), both: at("both.pem") })
+    Ok(Papers {
+        authority: at("ca.pem"),
+        certificate: at("cert.pem"),
+        key: at("key.pem"),
+        both: at("both.pem"),
+    })
 }
 
 /// The example, listening by TLS too.
@@ -156,7 +161,8 @@ async fn a_certificate_for_another_name_is_no_agent() {
     let uri = format!("sip:agent@127.0.0.1:{};transport=tls", agent.port);
     let change = secure(free_port().unwrap(), &papers, "off");
     let changes = [("listen: ${SIP_LISTEN}", change.as_str())];
-    let mut gateway = Gateway::start_with("voice-other-name", &changes, &[("AGENT_URI", &uri)]).await.unwrap();
+    let mut gateway =
+        Gateway::start_with("voice-other-name", &changes, &[("AGENT_URI", &uri)]).await.unwrap();
     gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
     let log = gateway.log().await.unwrap();
     assert_eq!(failures(&log), ["agent: unreachable (502 by INVITE)"]);

@@ -35,7 +35,9 @@ async fn keys_come_by_info() {
     // Pressing 1 ends the call.
     let ends = ("words: [human, agent], go_to: handover", "words: [human, agent], go_to: over");
     let mut gateway = Gateway::start("voice-info", &[info, ends]).await.unwrap();
-    for (kind, body) in [("application/dtmf-relay", "Signal=1\n      Duration=160"), ("application/dtmf", "1")] {
+    for (kind, body) in
+        [("application/dtmf-relay", "Signal=1\n      Duration=160"), ("application/dtmf", "1")]
+    {
         let caller = gateway.caller("caller_presses_by_info", "menu").unwrap();
         caller.with("kind", kind).with("body", body).run().await.unwrap();
         let log = gateway.log().await.unwrap();
@@ -46,7 +48,8 @@ async fn keys_come_by_info() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_prove_who_they_are() {
-    let account = ("listen: ${SIP_LISTEN}", "username: carrier\n    password: \"s3cret\"\n    listen: ${SIP_LISTEN}");
+    let account =
+        ("listen: ${SIP_LISTEN}", "username: carrier\n    password: \"s3cret\"\n    listen: ${SIP_LISTEN}");
     let mut gateway = Gateway::start("voice-digest", &[account]).await.unwrap();
     let call = |password: &str, then: &str| {
         gateway.caller("caller_proves", "answer").unwrap().with("password", password).with("then", then)
@@ -80,7 +83,10 @@ async fn a_call_by_ipv6_reaches_an_agent_by_ipv6() {
     gateway.is_empty().await.unwrap();
 }
 
-const ONWARD: (&str, &str) = ("ring_timeout_s: 30\n    headers:", "ring_timeout_s: 30\n    onward: true\n    allow: [\"127.0.0.1:{desk}\"]\n    headers:");
+const ONWARD: (&str, &str) = (
+    "ring_timeout_s: 30\n    headers:",
+    "ring_timeout_s: 30\n    onward: true\n    allow: [\"127.0.0.1:{desk}\"]\n    headers:",
+);
 
 /// A gateway whose agents may transfer onwards, and the port of the desk that they may transfer to.
 async fn onward(name: &str) -> (Gateway, u16) {
@@ -109,7 +115,8 @@ async fn an_agent_transfers_the_caller_onwards() {
         assert!(has(&log, "agent_joined") && failures(&log).is_empty(), "{to}: {log:?}");
     }
     // Whom the agent names is busy: the caller stays with the agent.
-    let busy = Sipp::agent("agent_refuses", desk).with("status", "486 Busy Here").with("extra", "X-Why: test");
+    let busy =
+        Sipp::agent("agent_refuses", desk).with("status", "486 Busy Here").with("extra", "X-Why: test");
     let busy = busy.start().unwrap();
     let agent = Sipp::agent("agent_refers", gateway.agent).with("refer_to", &to).with("came", "486");
     let agent = agent.with("end", "{{> agent_hangs_up}}").start().unwrap();
@@ -125,7 +132,10 @@ async fn an_agent_transfers_the_caller_onwards() {
 async fn an_agent_transfers_nobody_to_where_it_may_not() {
     let (mut gateway, _) = onward("voice-fraud-refer").await;
     let foreign = ["<sip:+19005550000@premium.example>", "<tel:+19005550000>", "<sip:desk@127.0.0.1:9>"];
-    let cases = foreign.iter().map(|to| (*to, "403")).chain([("<https://desk.example>", "403"), ("<sip:a@b?Replaces=x>", "400")]);
+    let cases = foreign
+        .iter()
+        .map(|to| (*to, "403"))
+        .chain([("<https://desk.example>", "403"), ("<sip:a@b?Replaces=x>", "400")]);
     for (to, code) in cases {
         let agent = Sipp::agent("agent_may_not_refer", gateway.agent).with("refer_to", to).with("code", code);
         let agent = agent.start().unwrap();
@@ -144,7 +154,8 @@ async fn an_agent_transfers_nobody_to_where_it_may_not() {
     closed.log().await.unwrap();
 }
 
-const TAG: &str = "<ereg regexp=\"tag=([^; ]*)\" search_in=\"hdr\" header=\"From:\" check_it=\"true\" assign_to=\"7,8\"/>";
+const TAG: &str =
+    "<ereg regexp=\"tag=([^; ]*)\" search_in=\"hdr\" header=\"From:\" check_it=\"true\" assign_to=\"7,8\"/>";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_desk_takes_over_by_invite_with_replaces() {
@@ -181,7 +192,8 @@ async fn an_attended_transfer_is_a_refer_with_replaces_or_a_bridge() {
     gateway.caller("refer_attended", "refer").unwrap().run().await.unwrap();
     agent.end().await.unwrap();
     let log = gateway.log().await.unwrap();
-    let ended = log.iter().find(|entry| entry["kind"] == "transfer_ended").map(|entry| entry["outcome"].to_string());
+    let ended =
+        log.iter().find(|entry| entry["kind"] == "transfer_ended").map(|entry| entry["outcome"].to_string());
     assert!(ended.is_some_and(|outcome| outcome.contains("handed_off")), "{log:?}");
     for status in ["420 Bad Extension", "501 Not Implemented"] {
         let agent = Sipp::agent("agent_accepts", gateway.agent).start().unwrap();
@@ -197,8 +209,11 @@ async fn an_attended_transfer_is_a_refer_with_replaces_or_a_bridge() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_gets_what_it_asks_for() {
     let second = free_port().unwrap();
-    let more = format!("uri: ${{AGENT_URI}}\n      more: [\"sip:second@127.0.0.1:{second}\"]\n    follow_redirects: true");
-    let account = "our_username: gw\n    our_password: \"s3cret\"\n    codecs: [pcmu]\n    listen: ${SIP_LISTEN}";
+    let more = format!(
+        "uri: ${{AGENT_URI}}\n      more: [\"sip:second@127.0.0.1:{second}\"]\n    follow_redirects: true"
+    );
+    let account =
+        "our_username: gw\n    our_password: \"s3cret\"\n    codecs: [pcmu]\n    listen: ${SIP_LISTEN}";
     let first = "  agent:\n    type: voice\n    sip_transfer:\n      method: invite\n      uri: ${AGENT_URI}";
     let changes = [("listen: ${SIP_LISTEN}", account), (first, &first.replace("uri: ${AGENT_URI}", &more))];
     let mut gateway = Gateway::start("voice-asked", &changes).await.unwrap();
@@ -235,7 +250,8 @@ async fn an_agent_gets_what_it_asks_for() {
 /// Toll fraud by 3xx: where the trunk does not allow it, nobody is called.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redirection_leads_nowhere_else() {
-    let follows = ("ring_timeout_s: 30\n    headers:", "ring_timeout_s: 30\n    follow_redirects: true\n    headers:");
+    let follows =
+        ("ring_timeout_s: 30\n    headers:", "ring_timeout_s: 30\n    follow_redirects: true\n    headers:");
     let mut gateway = Gateway::start("voice-fraud-3xx", &[follows]).await.unwrap();
     let contact = "Contact: <sip:+19005550000@premium.example>, <tel:+19005550000>, <sip:x@127.0.0.1:9>";
     let agent = Sipp::agent("agent_refuses", gateway.agent).with("status", "302 Moved Temporarily");
@@ -266,5 +282,84 @@ async fn a_long_invite_goes_by_tcp() {
         let log = gateway.log().await.unwrap();
         assert!(has(&log, "agent_joined") && failures(&log).is_empty(), "{transport}: {log:?}");
     }
+    gateway.is_empty().await.unwrap();
+}
+
+/// Who does not answer OPTIONS is not called, until it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_agent_is_passed_over() {
+    let ping = ("listen: ${SIP_LISTEN}", "options_ping_s: 1\n    listen: ${SIP_LISTEN}");
+    let mut gateway = Gateway::start("voice-ping", &[ping, super::SHORT_RING[0]]).await.unwrap();
+    // Nobody is there: it rings in vain, and from then on it is known.
+    gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
+    assert_eq!(failures(&gateway.log().await.unwrap()), ["agent: no_answer (408 by timer)"]);
+    gateway.holds("unreachable", 1.0).await.unwrap();
+    gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
+    assert_eq!(failures(&gateway.log().await.unwrap()), ["agent: unreachable (408 by target)"]);
+    let back = Sipp::agent("agent_is_asked", gateway.agent).start().unwrap();
+    gateway.holds("unreachable", 0.0).await.unwrap();
+    back.end().await.unwrap();
+}
+
+/// What each leg came to stands in the timeline: no value that may be a secret, no key that was pressed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_legs_came_to_stands_in_the_timeline() {
+    let headers = ("headers: {", "user_to_user: \"00s3cret;encoding=hex\"\n    headers: { X-Token: s3cret,");
+    let mut gateway = Gateway::start("voice-records", &[headers]).await.unwrap();
+    let refuses = Sipp::agent("agent_refuses", gateway.agent).with("status", "486 Busy Here");
+    let refuses = refuses.with("extra", "Reason: Q.850;cause=17;text=\"busy\"").start().unwrap();
+    gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
+    refuses.end().await.unwrap();
+    let log = gateway.log().await.unwrap();
+    let records: Vec<&Value> = log.iter().filter(|entry| entry["kind"] == "called").collect();
+    let [agent, caller] = records[..] else { panic!("{log:?}") };
+    let sent =
+        |name: &str| agent["sent"].as_array().unwrap().iter().find(|field| field["name"] == name).cloned();
+    assert_eq!(
+        (&agent["leg"], &agent["method"], &agent["code"]),
+        (&"agent".into(), &"INVITE".into(), &486.into())
+    );
+    assert_eq!(agent["target"], format!("sip:agent@127.0.0.1:{}", gateway.agent));
+    assert!(agent["reason"].as_str().unwrap().contains("cause=17") && agent["took_ms"].is_u64(), "{agent}");
+    assert_eq!(sent("X-Token").unwrap(), serde_json::json!({ "name": "X-Token" }));
+    assert!(sent("X-Conversation-Id").unwrap()["value"].is_string(), "{agent}");
+    assert_eq!(
+        (&caller["leg"], &caller["code"], &caller["result"]),
+        (&"caller".into(), &200.into(), &"ended by us".into())
+    );
+    assert!(!format!("{records:?}").contains("s3cret"), "{records:?}");
+    for (caller, user, kinds) in [
+        ("refer_accepted", "refer", [("caller", "REFER"), ("caller", "INVITE")]),
+        ("caller_gets_it_back", "bye", [("caller", "BYE"), ("caller", "INVITE")]),
+    ] {
+        gateway.caller(caller, user).unwrap().with("status", "202 Accepted").run().await.unwrap();
+        let log = gateway.log().await.unwrap();
+        let records = log.iter().filter(|entry| entry["kind"] == "called");
+        let told: Vec<_> =
+            records.map(|one| (one["leg"].as_str().unwrap(), one["method"].as_str().unwrap())).collect();
+        assert_eq!(told, kinds, "{log:?}");
+    }
+    gateway.is_empty().await.unwrap();
+}
+
+/// What scripts say in header fields begins no line of its own, and whom they name is called only where it is allowed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_forge_no_messages_and_call_nobody_else() {
+    let scripts = "flows:\n  forges:\n    start: says\n    nodes:\n      says:\n        script: {code: 'voiceUtils.hangup(\"\", { \"X-Note\": \"1\\r\\nX-Evil: 2\" })'}\n  \
+                   strays:\n    start: calls\n    nodes:\n      calls:\n        script: { source: 'voiceUtils.invite(\"\", \"+15550001111\", \"sip:+19005550000@premium.example\")', next: waits }\n      \
+                   waits: { message: { text: \"\" } }\n";
+    let numbers = ("answer: answer", "answer: answer\n      forges: forges\n      strays: strays");
+    let mut gateway = Gateway::start("voice-scripts", &[("flows:\n", scripts), numbers]).await.unwrap();
+    gateway.caller("caller_sees_one_line", "forges").unwrap().run().await.unwrap();
+    gateway.log().await.unwrap();
+    gateway.caller("caller_leaves", "strays").unwrap().run().await.unwrap();
+    let log = gateway.log().await.unwrap();
+    let strayed = log.iter().find(|entry| entry["kind"] == "called" && entry["leg"] == "agent");
+    let told = strayed.map(|one| (one["code"].as_u64(), one["result"].as_str(), one["target"].as_str()));
+    assert_eq!(
+        told,
+        Some((Some(403), Some("403 by target"), Some("sip:+19005550000@premium.example"))),
+        "{log:?}"
+    );
     gateway.is_empty().await.unwrap();
 }

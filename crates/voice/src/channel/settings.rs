@@ -74,6 +74,10 @@ pub struct Settings {
     /// Whether sound is encrypted. Keys are exchanged in the signalling, so use TLS.
     #[serde(default)]
     pub srtp: Srtp,
+    /// Whom we call is asked by OPTIONS every so many seconds whether it is there; who does not answer is not called. None: it
+    /// is not asked.
+    #[serde(default)]
+    pub options_ping_s: Option<u32>,
     /// Where audio files are that flows name.
     #[serde(default)]
     pub audio: Option<PathBuf>,

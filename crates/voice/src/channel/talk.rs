@@ -22,6 +22,7 @@ use super::keys::Keys;
 use super::{Line, say};
 use crate::call::{Call, Speaking};
 use crate::live::Live;
+use crate::sip::leg::Stage;
 use crate::sip::text::{Fields, reason};
 use crate::transfer::{Ended, Method, Permits, Plan};
 use crate::trunk::{Patience, longest};
@@ -79,6 +80,12 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     talk.run(hints, digits, words).await;
     // A transfer tells first what became of it.
     let _ = tokio::time::timeout(LAST_WORDS, call.told_first()).await;
+    if let Stage::Gone(gone) = call.leg.stage() {
+        call.over(gone);
+    }
+    for record in call.news() {
+        let _ = line.host.hear(&line.app, &customer, said(What::Called(record))).await;
+    }
     let _ = line.host.hear(&line.app, &customer, ends()).await;
     drop(kept);
 }

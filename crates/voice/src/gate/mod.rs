@@ -10,10 +10,10 @@
 //! is silent on odd white space (docs/decisions/0045). What a message must be is decided here.
 
 pub mod check;
-pub mod raw;
-pub mod reply;
 #[cfg(test)]
 mod mutations;
+pub mod raw;
+pub mod reply;
 #[cfg(test)]
 mod torture;
 

@@ -116,7 +116,8 @@ fn messages() -> Vec<Vec<u8>> {
     .to_vec();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/sip/rfc4475");
     let files = std::fs::read_dir(&folder).into_iter().flatten().filter_map(|file| Some(file.ok()?.path()));
-    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|it| it == "dat")).collect();
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "dat")).collect();
     files.sort();
     all.extend(files.iter().filter_map(|path| std::fs::read(path).ok()));
     all

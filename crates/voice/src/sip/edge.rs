@@ -24,8 +24,8 @@ use rsipstack::sip::{
     Auth, Header, Host, HostWithPort, Method, Param, Request, Scheme, SipMessage, StatusCode, Transport, Uri,
 };
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transaction::{CallIdFormat, Transaction};
 use rsipstack::transaction::key::TransactionRole;
+use rsipstack::transaction::{CallIdFormat, Transaction};
 use rsipstack::transport::transport_layer::{DefaultDomainResolver, DomainResolver};
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{
@@ -36,6 +36,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::health::Health;
 use super::inspect::{Inspector, StreamGate};
 use super::ladder::Ladders;
 use super::leg::Legs;
@@ -83,6 +84,8 @@ pub struct Edge {
     /// The messages of each call.
     pub ladders: Arc<Ladders>,
     pub(crate) layer: Arc<DialogLayer>,
+    /// Whether those whom we call are there.
+    pub health: Health,
     /// The legs of its dialogs.
     pub(crate) legs: Legs,
     pins: Arc<Pins>,
@@ -103,8 +106,10 @@ impl Edge {
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let pins = Arc::new(Pins::default());
-        let transports =
-            TransportLayer::new_with_domain_resolver(stop.child_token(), Box::new(Pinned(pins.clone(), DefaultDomainResolver::new())));
+        let transports = TransportLayer::new_with_domain_resolver(
+            stop.child_token(),
+            Box::new(Pinned(pins.clone(), DefaultDomainResolver::new())),
+        );
         let mut listens = Vec::new();
         if !listen.udp.is_empty() {
             let socket = Gated::bind(&listen.udp, desk.clone()).await?;
@@ -151,6 +156,7 @@ impl Edge {
         let edge = Arc::new(Self {
             ladders,
             layer: Arc::new(DialogLayer::new(inner.clone())),
+            health: Health::default(),
             legs: Legs::default(),
             pins,
             endpoint: inner.clone(),
@@ -192,6 +198,10 @@ impl Edge {
     pub fn transactions(&self) -> (usize, usize) {
         let stats = self.endpoint.get_stats();
         (stats.running_transactions, stats.finished_transactions)
+    }
+
+    pub(super) fn endpoint(&self) -> &EndpointInnerRef {
+        &self.endpoint
     }
 
     /// Cancelled when the process stops.

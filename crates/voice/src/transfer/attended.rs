@@ -2,7 +2,7 @@
 //! take our place in the agent's call (Replaces). Where it cannot or will not, the two legs are joined here.
 
 use super::invite::{Reached, reach, talk};
-use super::refer::{came_of_it, headers};
+use super::refer::refer;
 use super::{Ended, Failed, Way};
 use crate::sip::leg::{Leg, Replaces, Stage};
 use crate::sip::text::{escaped, reason};
@@ -13,15 +13,7 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
         Reached::Nobody(ended) => return Ok(ended),
     };
     let caller = &way.call.leg;
-    let asked = tokio::select! {
-        asked = caller.refer(refer_to(&agent), headers(way)) => asked,
-        _ = caller.gone() => {
-            agent.bye(vec![reason("SIP", 487, "the caller left")]).await;
-            return Err(Failed::caller_left());
-        }
-    };
-    let result = came_of_it(way, asked).await;
-    caller.no_more_news();
+    let result = refer(way, refer_to(&agent)).await;
     match result {
         Ok(ended) => {
             let why = || vec![reason("Q.850", 16, "transferred")];

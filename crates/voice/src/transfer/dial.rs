@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use interline_core::conversation::call::CallLeg;
 use interline_media::{Codec, Session, Srtp};
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::authenticate::Credential;
@@ -22,7 +23,7 @@ use rsipstack::sip::{Auth, Header, Param, Response, Transport, Uri};
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failed, Phase, Plan, Progress};
+use super::{Doing, Failed, Method, Phase, Plan, Progress};
 use crate::call::Call;
 use crate::gate::check::split;
 use crate::gate::{ALLOW, SUPPORTED};
@@ -175,6 +176,10 @@ async fn at(
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let fail = |failed| Err(Unanswered::Failed(failed));
+    call.edge.health.know(uri, found);
+    if call.edge.health.is_dead(found) {
+        return Err(Unanswered::Lost(Failed::by(Phase::Target, 408)));
+    }
     let transport = found.transport;
     let contact = call.edge.contact(transport, found.at.ip());
     let local = match contact.host_with_port.host {
@@ -219,7 +224,16 @@ async fn at(
     };
     let ringing = Ringing::new(dialing, call_id, call.edge.clone());
     let info_digits = call.trunk.digits == crate::trunk::Digits::Info;
-    answered(ringing, session, until, call.trunk.account.clone(), info_digits, early).await
+    let fields = plan.fields.clone().and(&call.trunk.fields);
+    let doing = Doing::new(call, CallLeg::Agent, Method::Invite, &uri.to_string(), &fields);
+    let result = answered(ringing, session, until, call.trunk.account.clone(), info_digits, early).await;
+    match &result {
+        Ok(_) => doing.came(Some(200), "answered"),
+        Err(Unanswered::Response(response)) => doing.came(Some(response.status_code.code()), "refused"),
+        Err(Unanswered::Failed(failed)) => doing.came(Some(failed.code), "not answered"),
+        Err(Unanswered::Lost(_) | Unanswered::TooLong) => doing.came(None, "not reached"),
+    }
+    result
 }
 
 /// An INVITE without a final response. Dropped, it is cancelled, and cleaned up after.
@@ -339,7 +353,9 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
 
 /// How long a request will be, about.
 fn length(uri: &Uri, headers: &[Header]) -> usize {
-    FRAME + 2 * uri.to_string().len() + headers.iter().map(|header| header.to_string().len() + 2).sum::<usize>()
+    FRAME
+        + 2 * uri.to_string().len()
+        + headers.iter().map(|header| header.to_string().len() + 2).sum::<usize>()
 }
 
 /// Who seems to call: the plan's caller id, or the caller; at our own address.

@@ -75,7 +75,10 @@ mod tests {
         assert_eq!(target("sip:b@c"), Some(("sip:b@c".into(), None)));
         let found = target("<sip:b@c?Replaces=a%40h%3Bto-tag%3D1%3Bfrom-tag%3D2&Require=replaces>");
         let (uri, replaces) = found.expect("readable");
-        assert_eq!((uri.as_str(), replaces.map(|it| it.value()).as_deref()), ("sip:b@c", Some("a@h;to-tag=1;from-tag=2")));
+        assert_eq!(
+            (uri.as_str(), replaces.map(|it| it.value()).as_deref()),
+            ("sip:b@c", Some("a@h;to-tag=1;from-tag=2"))
+        );
         for bad in ["<sip:b@c?Replaces=a%3Bto-tag%3D1>", "<sip:b@c?Replaces=%zz>", "<sip:b@c?Replaces=%ff>"] {
             assert_eq!(target(bad), None, "{bad}");
         }

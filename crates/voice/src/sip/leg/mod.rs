@@ -49,6 +49,18 @@ pub enum Gone {
     Lost,
 }
 
+impl Gone {
+    /// For people; `who` is on the other side.
+    pub fn in_words(self, who: &str) -> String {
+        match self {
+            Self::Left => format!("{who} left"),
+            Self::Ended => "ended by us".into(),
+            Self::Silent => "no sound any more".into(),
+            Self::Lost => "lost".into(),
+        }
+    }
+}
+
 /// The other side wants us to refer it, or rather: to call somebody else for it.
 pub struct Referred {
     /// The REFER.
@@ -69,6 +81,7 @@ pub(crate) struct Inner {
     session: Session,
     account: Option<Account>,
     stage: watch::Sender<Stage>,
+    was_up: AtomicBool,
     /// Ours was the offer, so that the answer comes with the ACK.
     offered: AtomicBool,
     /// We asked the other side for something about the session, and have no answer yet.
@@ -127,6 +140,7 @@ impl Leg {
             session,
             account,
             stage,
+            was_up: AtomicBool::new(up),
             offered: AtomicBool::new(false),
             asking: AtomicBool::new(false),
             info_digits,
@@ -155,6 +169,11 @@ impl Leg {
     /// Where it stands now.
     pub fn stage(&self) -> Stage {
         self.0.stage.borrow().clone()
+    }
+
+    /// It was answered at some time.
+    pub fn was_up(&self) -> bool {
+        self.0.was_up.load(Ordering::Relaxed)
     }
 
     /// Why it is over, once it is.

@@ -61,7 +61,8 @@ pub struct Replaces {
 impl Replaces {
     /// What an INVITE says of it. None: nothing. Some(None): it cannot be read, or stands there twice.
     pub fn of(request: &Request) -> Option<Option<Self>> {
-        let mut lines = request.headers.iter().filter(|header| header.name().eq_ignore_ascii_case("Replaces"));
+        let mut lines =
+            request.headers.iter().filter(|header| header.name().eq_ignore_ascii_case("Replaces"));
         let first = lines.next()?;
         Some(if lines.next().is_some() { None } else { Self::read(first.value()) })
     }
@@ -74,7 +75,9 @@ impl Replaces {
         for part in parts {
             match part.split_once('=') {
                 Some((name, tag)) if name.trim().eq_ignore_ascii_case("to-tag") => to_tag = Some(tag.trim()),
-                Some((name, tag)) if name.trim().eq_ignore_ascii_case("from-tag") => from_tag = Some(tag.trim()),
+                Some((name, tag)) if name.trim().eq_ignore_ascii_case("from-tag") => {
+                    from_tag = Some(tag.trim())
+                }
                 None if part.eq_ignore_ascii_case("early-only") => early_only = true,
                 Some(_) | None => {}
             }
@@ -112,7 +115,12 @@ impl Leg {
     ///
     /// # Errors
     /// It cannot: the code to answer it with.
-    pub fn give_way(&self, invited: Invited, contact: Uri, early_only: bool) -> Result<(), Box<(Invited, u16)>> {
+    pub fn give_way(
+        &self,
+        invited: Invited,
+        contact: Uri,
+        early_only: bool,
+    ) -> Result<(), Box<(Invited, u16)>> {
         // RFC 3891 §3: what was answered is not early; what was not, only the one who calls may replace.
         match (self.stage(), early_only) {
             (Stage::Up, false) => {}
