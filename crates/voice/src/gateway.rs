@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use interline_media::{Media, Session};
@@ -21,7 +21,7 @@ use crate::gate::check::is_sdp;
 use crate::gate::raw::Raw;
 use crate::gate::{Door, Refusal};
 use crate::sip::digest::{Challenger, Proof};
-use crate::sip::edge::{Desk, Edge, Invited, Listen};
+use crate::sip::edge::{Desk, Edge, Invited, LATE, Listen};
 use crate::sip::ladder::{Ladder, Party};
 use crate::sip::leg::{Leg, Parts, Replaces};
 use crate::sip::timer::{Asked, SHORTEST};
@@ -314,14 +314,27 @@ impl Switch {
             return Err(Turned::away(invited, 401, headers));
         }
         let edge = invited.edge().clone();
-        let Some(leg) = edge.legs.find(&replaces) else {
-            return Err(Turned::away(invited, 481, Vec::new()));
-        };
         let contact = edge.contact(transport, from.ip());
-        leg.give_way(invited, contact, replaces.early_only).map_err(|refused| {
-            let (invited, code) = *refused;
-            Turned::away(invited, code, Vec::new())
-        })
+        tokio::spawn(async move {
+            // Its 2xx may have been acknowledged just now.
+            let known = edge.ladders.knows(&replaces.call_id);
+            let mut leg = edge.legs.find(&replaces);
+            for _ in 0..if known { LATE } else { 0 } {
+                if leg.is_some() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                leg = edge.legs.find(&replaces);
+            }
+            let refused = match leg {
+                Some(leg) => leg.give_way(invited, contact, replaces.early_only).err(),
+                None => Some(Box::new((invited, 481))),
+            };
+            if let Some(refused) = refused {
+                refused.0.refuse(refused.1, Vec::new());
+            }
+        });
+        Ok(())
     }
 
     /// The challenge for a caller that has not proven who it is.
@@ -341,7 +354,9 @@ impl Switch {
             return None;
         }
         let challenges = challenger.challenges(REALM, now, proof == Some(Proof::Stale));
-        Some(challenges.into_iter().map(|challenge| Header::WwwAuthenticate(challenge.into())).collect())
+        // SHA-256 comes first.
+        let shown = challenges.into_iter().skip(usize::from(trunk.md5_only));
+        Some(shown.map(|challenge| Header::WwwAuthenticate(challenge.into())).collect())
     }
 }
 

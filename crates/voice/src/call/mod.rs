@@ -236,21 +236,29 @@ impl Call {
         news
     }
 
-    /// What the caller's leg came to, once it is over.
-    pub(crate) fn over(&self, gone: Gone) {
-        if self.is_over.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        self.record(CallRecord {
+    fn of_caller(&self, method: &str, code: Option<u16>, result: &str) -> CallRecord {
+        CallRecord {
             leg: CallLeg::Caller,
-            method: "INVITE".into(),
+            method: method.into(),
             target: self.began.to.clone(),
             sent: Vec::new(),
-            code: self.leg.was_up().then_some(200),
+            code,
             reason: self.ladder.reason(Party::Caller),
-            result: gone.in_words("the caller").into(),
+            result: result.into(),
             took_ms: self.ladder.age_ms(),
-        });
+        }
+    }
+
+    /// The caller was answered.
+    pub(crate) fn begun(&self) {
+        self.record(self.of_caller("INVITE", Some(200), "answered"));
+    }
+
+    /// What the caller's leg came to, once it is over.
+    pub(crate) fn over(&self, gone: Gone) {
+        if !self.is_over.swap(true, Ordering::Relaxed) {
+            self.record(self.of_caller("BYE", None, &gone.in_words("the caller")));
+        }
     }
 
     /// Waits until what a transfer did was told, and holds up whoever waits for that.

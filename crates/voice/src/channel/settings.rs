@@ -37,6 +37,9 @@ pub struct Settings {
     /// … and password.
     #[serde(default)]
     pub password: Option<Secret>,
+    /// They are challenged by MD5 alone, and not by SHA-256 first: for those who read the first challenge and no other.
+    #[serde(default)]
+    pub md5_only: bool,
     /// Who we are when the other side challenges us: user name …
     #[serde(default)]
     pub our_username: Option<String>,
@@ -211,6 +214,7 @@ impl Settings {
             name: name.to_owned(),
             sources: self.sources.iter().filter_map(|source| Network::read(source).ok()).collect(),
             callers: account(self.username.clone(), self.password.clone()),
+            md5_only: self.md5_only,
             account: account(self.our_username.clone(), self.our_password.clone()),
             home: self.termination.as_deref().and_then(home),
             transport: self.transport.map(|way| match way {

@@ -62,6 +62,8 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     if opened.is_err() {
         return;
     }
+    call.begun();
+    tell_news(line, &call, &customer).await;
     let (digits, words) = (call.leg.digits(), call.leg.said());
     let mut talk = Talk {
         line,
@@ -83,11 +85,16 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     if let Stage::Gone(gone) = call.leg.stage() {
         call.over(gone);
     }
-    for record in call.news() {
-        let _ = line.host.hear(&line.app, &customer, said(What::Called(record))).await;
-    }
+    tell_news(line, &call, &customer).await;
     let _ = line.host.hear(&line.app, &customer, ends()).await;
     drop(kept);
+}
+
+/// What the legs came to, for the timeline.
+async fn tell_news(line: &Line, call: &Call, customer: &Customer) {
+    for record in call.news() {
+        let _ = line.host.hear(&line.app, customer, said(What::Called(record))).await;
+    }
 }
 
 fn said(what: What) -> Said {

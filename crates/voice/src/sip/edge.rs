@@ -44,6 +44,8 @@ use super::socket::Gated;
 use crate::gate::{ALLOW, Door, SUPPORTED};
 use crate::target::Found;
 
+/// A dialog that is about to be is looked for so often, every 10 ms.
+pub(crate) const LATE: usize = 50;
 /// So many names are remembered with their addresses.
 const MOST_PINS: usize = 1_000;
 
@@ -229,11 +231,29 @@ impl Edge {
             });
             return;
         }
+        // The other side is quick: its 2xx was acknowledged, and the stack does not know the dialog by its full name yet.
+        if within && request.method != Method::Ack && self.ladders.knows(&call_id(request)) {
+            let edge = self.clone();
+            tokio::spawn(async move { edge.sort_late(transaction).await });
+            return;
+        }
         match request.method {
             Method::Ack => {}
             Method::Options if !within => answer(transaction, StatusCode::OK, abilities()),
             _ => answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new()),
         }
+    }
+
+    async fn sort_late(&self, mut transaction: Transaction) {
+        for _ in 0..LATE {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
+                settled(|| dialog.state()).await;
+                let _ = dialog.handle(&mut transaction).await;
+                return;
+            }
+        }
+        answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
     }
 
     /// How `peer` reaches us by this transport, as a Contact.

@@ -21,6 +21,7 @@ use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::sip::{Auth, Header, Param, Response, Transport, Uri};
 use secrecy::ExposeSecret as _;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Doing, Failed, Method, Phase, Plan, Progress};
@@ -38,6 +39,8 @@ use crate::target::{Found, find, is_trusted};
 const MOST_TARGETS: usize = 6;
 /// A longer request should not go by UDP.
 const LONGEST_DATAGRAM: usize = 1_300;
+/// So long somebody who may take TCP is waited for.
+const CONNECT: Duration = Duration::from_secs(2);
 /// What the stack adds: first line, Via, From, To, Call-ID, CSeq, Contact and lengths, beside the URI in three of them.
 const FRAME: usize = 420;
 /// A cancelled INVITE is waited for so long, so that an answer that crosses is met.
@@ -62,7 +65,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
     for text in &plan.targets {
         targets.extend(plan.target(call, text).ok());
     }
-    let mut tried: Vec<String> = Vec::new();
+    let mut tried: Vec<Uri> = Vec::new();
     let mut terms = Terms {
         codecs: call.trunk.codecs.clone(),
         srtp: call.trunk.media(None).srtp,
@@ -70,7 +73,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
         expires: USUAL,
     };
     while let Some(uri) = targets.pop_front() {
-        tried.push(uri.to_string());
+        tried.push(uri.clone());
         match once(call, plan, &uri, &terms, until, &mut early).await {
             Ok(leg) => return Ok(leg),
             Err(Unanswered::Failed(failed)) => return Err(failed),
@@ -150,8 +153,9 @@ async fn once(
             Ok(leg) => return Ok(leg),
             // RFC 3261 §18.1.1: by TCP, and if nobody is there, by UDP nevertheless.
             Err(Unanswered::TooLong) => {
-                next.push_front(Found { fixed: true, ..found.clone() });
-                next.push_front(Found { fixed: true, transport: Transport::Tcp, ..found });
+                let connects = tokio::time::timeout(CONNECT, TcpStream::connect(found.at)).await;
+                let transport = if matches!(connects, Ok(Ok(_))) { Transport::Tcp } else { Transport::Udp };
+                next.push_front(Found { fixed: true, transport, ..found });
                 continue;
             }
             // RFC 3263 §4.3: the next address, where this one does not answer or does not want.
@@ -329,7 +333,7 @@ fn over(edge: &Edge, id: &DialogId, call_id: &str) {
 }
 
 /// The targets that a 3xx names, the best first: those that the trunk allows, and that were not tried.
-fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> Vec<Uri> {
+fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[Uri]) -> Vec<Uri> {
     let lines =
         response.headers.iter().filter(|header| matches!(header, Header::Contact(_))).map(Header::value);
     let mut found: Vec<(f32, Uri)> = Vec::new();
@@ -341,7 +345,7 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
         let weight =
             rest.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
         if let Ok(uri) = plan.target(call, uri)
-            && !tried.contains(&uri.to_string())
+            && !tried.iter().any(|known| is_same(known, &uri))
         {
             found.push((weight, uri));
         }
@@ -349,6 +353,11 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
     found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     found.truncate(MOST_TARGETS);
     found.into_iter().map(|(_, uri)| uri).collect()
+}
+
+/// Whether two name the same: parameters, as of transport, lead to no other.
+fn is_same(one: &Uri, other: &Uri) -> bool {
+    one.user() == other.user() && one.host_with_port == other.host_with_port
 }
 
 /// How long a request will be, about.

@@ -24,7 +24,7 @@ pub(super) async fn run(way: &Way<'_>, agent: &Leg, referred: Referred) -> Optio
         return None;
     }
     // RFC 7647: new code says 200.
-    let _ = referred.answer.respond(StatusCode::OK, None, None).await;
+    agent.answer(referred, StatusCode::OK).await;
     tell(agent, 100, "active;expires=60").await;
     let plan = Plan { targets: vec![to], replaces, music: None, whisper: None, ..way.plan.clone() };
     // An agent who hangs up at once still wants it done.

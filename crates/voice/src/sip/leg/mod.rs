@@ -8,11 +8,12 @@ mod within;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use interline_media::{Event, Session};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Method, Request, Response};
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -81,7 +82,8 @@ pub(crate) struct Inner {
     session: Session,
     account: Option<Account>,
     stage: watch::Sender<Stage>,
-    was_up: AtomicBool,
+    /// Requests within the dialog that were answered.
+    answered: watch::Sender<u64>,
     /// Ours was the offer, so that the answer comes with the ACK.
     offered: AtomicBool,
     /// We asked the other side for something about the session, and have no answer yet.
@@ -140,7 +142,7 @@ impl Leg {
             session,
             account,
             stage,
-            was_up: AtomicBool::new(up),
+            answered: watch::channel(0).0,
             offered: AtomicBool::new(false),
             asking: AtomicBool::new(false),
             info_digits,
@@ -169,11 +171,6 @@ impl Leg {
     /// Where it stands now.
     pub fn stage(&self) -> Stage {
         self.0.stage.borrow().clone()
-    }
-
-    /// It was answered at some time.
-    pub fn was_up(&self) -> bool {
-        self.0.was_up.load(Ordering::Relaxed)
     }
 
     /// Why it is over, once it is.
@@ -223,6 +220,13 @@ impl Leg {
         let (sender, receiver) = mpsc::channel(1);
         self.listeners().refers = Some(sender);
         receiver
+    }
+
+    /// Answers a REFER. Returns when the answer was sent: what is told of it then must not overtake it.
+    pub async fn answer(&self, referred: Referred, code: StatusCode) {
+        let mut answered = self.0.answered.subscribe();
+        let _ = referred.answer.respond(code, None, None).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), answered.changed()).await;
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
@@ -332,24 +336,16 @@ impl Leg {
         })
     }
 
-    /// Changes the session: a new offer within the dialog. False: the other side did not take it.
-    pub async fn reoffer(&self, mut headers: Vec<Header>) -> bool {
+    /// Sends the description in force once more. False: the other side does not know of the call, or does not answer.
+    async fn reinvites(&self, mut headers: Vec<Header>) -> bool {
         self.0.asking.store(true, Ordering::Relaxed);
-        let offer = self.0.session.offer();
+        // RFC 4028 §7.4: unchanged, so that nothing has to be agreed anew.
+        let body = self.0.session.current().unwrap_or_else(|| self.0.session.offer());
         headers.push(sdp());
-        let answer =
-            self.dialog().reinvite_with_glare_retry(Some(headers), Some(offer.into_bytes()), 3).await;
+        let answer = self.dialog().reinvite_with_glare_retry(Some(headers), Some(body.into_bytes()), 3).await;
         self.0.asking.store(false, Ordering::Relaxed);
-        let taken = match answer {
-            Ok(Some(response)) if response.status_code.code() / 100 == 2 => {
-                self.0.session.accept(&String::from_utf8_lossy(&response.body)).is_ok()
-            }
-            Ok(_) | Err(_) => false,
-        };
-        if !taken {
-            self.0.session.reject();
-        }
-        taken
+        let code = answer.ok().flatten().map_or(408, |answer| answer.status_code.code());
+        !matches!(code, 408 | 481)
     }
 
     // ── what happens to it ───────────────────────────────────────────────────────────────────────────────────────
@@ -445,7 +441,7 @@ impl Leg {
         match answer.map_or(408, |answer| answer.status_code.code()) {
             200..=299 => true,
             // It has no UPDATE.
-            405 | 501 => self.reoffer(timer.refresh()).await,
+            405 | 501 => self.reinvites(timer.refresh()).await,
             code => !matches!(code, 408 | 481),
         }
     }

@@ -50,7 +50,7 @@ impl Leg {
 
     /// The ACK came. The stack tells it again after each request within the dialog.
     async fn confirmed(&self) {
-        self.0.was_up.store(true, Ordering::Relaxed);
+        self.0.answered.send_modify(|count| *count += 1);
         self.pass_news_on();
         if self.0.offered.swap(false, Ordering::Relaxed) {
             let body = self.dialog().last_remote_ack().map(|ack| ack.body).unwrap_or_default();
