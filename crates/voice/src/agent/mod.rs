@@ -33,6 +33,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::call::Call;
 use crate::live::Live;
 use crate::transfer::{Ended, Failed, Progress};
 pub use settings::Settings;
@@ -154,7 +155,8 @@ impl Integration {
             tokio::select! {
                 biased;
                 Some(step) = steps.recv() => {
-                    let mut events = vec![event(step)];
+                    let mut events = news(&call);
+                    events.push(event(step));
                     events.extend(std::iter::from_fn(|| steps.try_recv().ok().map(event)));
                     told.tell(events).await;
                 }
@@ -179,7 +181,9 @@ impl Integration {
             Ok(result) => outcome(&result),
             Err(_) => Some(AgentEvent::Failed(Typed { reason: Reason::VendorError, code: None })),
         };
-        told.tell(event.into_iter().collect()).await;
+        let mut events = news(&call);
+        events.extend(event);
+        told.tell(events).await;
         drop(told_first);
     }
 }
@@ -202,6 +206,11 @@ impl Told<'_> {
             }
         }
     }
+}
+
+/// What the legs came to, for the timeline.
+fn news(call: &Call) -> Vec<AgentEvent> {
+    call.news().into_iter().map(AgentEvent::Called).collect()
 }
 
 fn event(step: Progress) -> AgentEvent {
