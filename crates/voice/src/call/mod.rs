@@ -36,6 +36,7 @@ pub struct Call {
     records: Arc<Mutex<Records>>,
     /// What the caller's leg came to is among them.
     is_over: AtomicBool,
+    recorded: Notify,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
     /// Held while what a transfer does is told.
@@ -191,6 +192,7 @@ impl Call {
             body,
             records: Arc::default(),
             is_over: AtomicBool::new(false),
+            recorded: Notify::new(),
             in_transfer: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),
@@ -225,7 +227,13 @@ impl Call {
         // A call is not for keeping records.
         if records.all.len() < MOST_RECORDS {
             records.all.push(record);
+            self.recorded.notify_one();
         }
+    }
+
+    /// Resolves when there may be news.
+    pub async fn recorded(&self) {
+        self.recorded.notified().await;
     }
 
     /// What its legs came to since the last time.

@@ -187,6 +187,7 @@ impl Talk<'_> {
                     Ok(Hint::AgentTyping(_) | Hint::Reached { .. }) => {}
                 },
                 () = until(due) => self.silence().await,
+                () = self.call.recorded() => tell_news(self.line, self.call, self.customer).await,
                 () = host.stopping() => {
                     leg.bye(vec![reason("SIP", 503, "the server stops")]).await;
                     return;
