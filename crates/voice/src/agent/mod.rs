@@ -171,6 +171,7 @@ impl Integration {
 
 /// What the legs came to, for the timeline.
 async fn tell_news(call: &Call, link: &mut dyn Link) {
+    let _in_order = call.telling_news.lock().await;
     for record in call.news() {
         link.heard(None, AgentEvent::Called(record)).await;
     }

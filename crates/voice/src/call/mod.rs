@@ -37,6 +37,8 @@ pub struct Call {
     /// What the caller's leg came to is among them.
     is_over: AtomicBool,
     recorded: Notify,
+    /// Held while news are told, so that they are told in their order.
+    pub(crate) telling_news: tokio::sync::Mutex<()>,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
     /// Held while what a transfer does is told.
@@ -193,6 +195,7 @@ impl Call {
             records: Arc::default(),
             is_over: AtomicBool::new(false),
             recorded: Notify::new(),
+            telling_news: tokio::sync::Mutex::default(),
             in_transfer: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),

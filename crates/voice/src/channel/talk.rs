@@ -92,6 +92,7 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
 
 /// What the legs came to, for the timeline.
 async fn tell_news(line: &Line, call: &Call, customer: &Customer) {
+    let _in_order = call.telling_news.lock().await;
     for record in call.news() {
         let _ = line.host.hear(&line.app, customer, said(What::Called(record))).await;
     }
