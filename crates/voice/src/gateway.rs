@@ -287,6 +287,7 @@ impl Switch {
             edge: edge.clone(),
             call_id,
             dialog,
+            behind: Vec::new(),
             states,
             session,
             account,

@@ -120,6 +120,7 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
         edge,
         call_id,
         dialog,
+        behind: Vec::new(),
         states,
         session,
         account,

@@ -357,7 +357,7 @@ async fn what_the_legs_came_to_stands_in_the_timeline() {
 async fn scripts_forge_no_messages_and_call_nobody_else() {
     let scripts = "flows:\n  forges:\n    start: says\n    nodes:\n      says:\n        script: { source: 'voiceUtils.hangup(\"\", { \"X-Plain\": \"ok\", \"X-Note\": \"1\\r\\nX-Evil: 2\" })' }\n  \
                    strays:\n    start: calls\n    nodes:\n      calls:\n        script: { source: 'voiceUtils.invite(\"\", \"+15550001111\", \"sip:+19005550000@premium.example\")', next: waits }\n      \
-                   waits: { message: { text: One moment please., next: over } }\n      over: { end: {} }\n";
+                   waits: { ivr_menu: { message: One moment please., timeout: { seconds: 2, message: Goodbye., tries: 1, go_to: over }, choices: [{ key: \"1\", go_to: over }] } }\n      over: { end: {} }\n";
     let numbers = ("answer: answer", "answer: answer\n      forges: forges\n      strays: strays");
     let mut gateway = Gateway::start("voice-scripts", &[("flows:\n", scripts), numbers]).await.unwrap();
     gateway.caller("caller_sees_one_line", "forges").unwrap().run().await.unwrap();

@@ -155,6 +155,7 @@ impl Integration {
             tokio::select! {
                 biased;
                 Some(step) = steps.recv() => {
+                    let _in_order = call.telling_news.lock().await;
                     let mut events = news(&call);
                     events.push(event(step));
                     events.extend(std::iter::from_fn(|| steps.try_recv().ok().map(event)));
@@ -181,9 +182,11 @@ impl Integration {
             Ok(result) => outcome(&result),
             Err(_) => Some(AgentEvent::Failed(Typed { reason: Reason::VendorError, code: None })),
         };
+        let in_order = call.telling_news.lock().await;
         let mut events = news(&call);
         events.extend(event);
         told.tell(events).await;
+        drop(in_order);
         drop(told_first);
     }
 }

@@ -39,6 +39,9 @@ pub struct Call {
     records: Arc<Mutex<Records>>,
     /// What the caller's leg came to is among them.
     is_over: AtomicBool,
+    recorded: Notify,
+    /// Held while news are told, so that they are told in their order.
+    pub(crate) telling_news: tokio::sync::Mutex<()>,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
     /// Held while what a transfer does is told.
@@ -195,6 +198,8 @@ impl Call {
             records: Arc::default(),
             waits: Mutex::default(),
             is_over: AtomicBool::new(false),
+            recorded: Notify::new(),
+            telling_news: tokio::sync::Mutex::default(),
             in_transfer: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),
@@ -235,7 +240,13 @@ impl Call {
         // A call is not for keeping records.
         if records.all.len() < MOST_RECORDS {
             records.all.push(record);
+            self.recorded.notify_one();
         }
+    }
+
+    /// Resolves when there may be news.
+    pub async fn recorded(&self) {
+        self.recorded.notified().await;
     }
 
     /// What its legs came to since the last time.

@@ -95,6 +95,7 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
 
 /// What the legs came to, for the timeline.
 async fn tell_news(line: &Line, call: &Call, customer: &Customer) {
+    let _in_order = call.telling_news.lock().await;
     for record in call.news() {
         let _ = line.host.hear(&line.app, customer, said(What::Called(record))).await;
     }
@@ -193,6 +194,7 @@ impl Talk<'_> {
                     Ok(Hint::AgentTyping(_) | Hint::Reached { .. }) => {}
                 },
                 () = until(due) => self.silence().await,
+                () = self.call.recorded() => tell_news(self.line, self.call, self.customer).await,
                 () = host.stopping() => {
                     leg.bye(vec![reason("SIP", 503, "the server stops")]).await;
                     return;

@@ -283,15 +283,16 @@ async fn answered(
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let lost = || Unanswered::Lost(Failed::by(Phase::Invite, 502));
-    let (mut rings, mut heard, mut up) = (false, false, false);
+    let (mut rings, mut heard, mut behind) = (false, false, Vec::new());
     let outcome = loop {
         let Some(Dialing { states, answer, .. }) = &mut ringing.dialing else { return Err(lost()) };
         tokio::select! {
             outcome = answer => break outcome,
-            // What happens once it is up is for the leg: an agent may hang up before this one knows of the answer.
-            Some(state) = states.recv(), if !up => {
-                up = matches!(state, DialogState::Confirmed(..));
-                let DialogState::Early(_, response) = state else { continue };
+            Some(state) = states.recv() => {
+                let DialogState::Early(_, response) = state else {
+                    behind.push(state);
+                    continue;
+                };
                 if !std::mem::replace(&mut rings, true) {
                     early(Early::Progress(Progress::Ringing));
                 }
@@ -320,8 +321,18 @@ async fn answered(
     // What was agreed with early media may stand in the 2xx again, or not at all.
     let usable = if body.is_empty() { heard } else { session.accept(&body).is_ok() };
     let timer = Asked::of(response.headers.iter()).as_caller();
-    let leg =
-        Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits, up: true, timer });
+    let leg = Leg::new(Parts {
+        edge,
+        call_id,
+        dialog,
+        behind,
+        states,
+        session,
+        account,
+        info_digits,
+        up: true,
+        timer,
+    });
     if !usable {
         leg.bye(vec![reason("SIP", 488, "no usable answer")]).await;
         return Err(Unanswered::Failed(Failed::by(Phase::Invite, 488)));

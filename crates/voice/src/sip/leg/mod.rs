@@ -114,6 +114,8 @@ pub struct Parts {
     pub call_id: String,
     /// The dialog.
     pub dialog: InviteDialog,
+    /// What happened to the dialog before anybody took care of it.
+    pub behind: Vec<DialogState>,
     /// What happens to the dialog.
     pub states: DialogStateReceiver,
     /// Its media.
@@ -131,7 +133,7 @@ pub struct Parts {
 impl Leg {
     /// Takes care of a dialog from now on, until it is gone.
     pub fn new(parts: Parts) -> Self {
-        let Parts { edge, call_id, dialog, states, session, account, info_digits, up, timer } = parts;
+        let Parts { edge, call_id, dialog, behind, states, session, account, info_digits, up, timer } = parts;
         let (stage, _) = watch::channel(if up { Stage::Up } else { Stage::Early });
         let events = session.events();
         let (replaced, replacements) = mpsc::channel(1);
@@ -152,7 +154,10 @@ impl Leg {
         leg.0.edge.legs.keep(&call_id, &leg.0);
         let served = leg.clone();
         tokio::spawn(async move {
-            let gone = served.serve(states, events, replacements).await;
+            let gone = match served.catch_up(behind).await {
+                Some(gone) => gone,
+                None => served.serve(states, events, replacements).await,
+            };
             served.over(gone);
         });
         leg
@@ -349,6 +354,17 @@ impl Leg {
     }
 
     // ── what happens to it ───────────────────────────────────────────────────────────────────────────────────────
+
+    /// What came before the leg was there: a quick other side asks, or hangs up, right behind its answer.
+    async fn catch_up(&self, behind: Vec<DialogState>) -> Option<Gone> {
+        for state in behind {
+            match state {
+                DialogState::Terminated(_, why) => return Some(self.why(&why)),
+                state => self.state(state).await,
+            }
+        }
+        None
+    }
 
     async fn serve(
         &self,
