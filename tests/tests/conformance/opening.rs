@@ -68,7 +68,7 @@ pub async fn stranger(kind: Kind) -> Result<()> {
         "account": 18_446_744_073_709_551_615_u64, "": "no name", "with \"quotes\" & <tags>": "a\nline break",
         "long": "x".repeat(4_000), "empty": "", "list": [],
     } });
-    let mut customer = Customer::known(world.site(), "ünknown+1@example", odd).await?;
+    let mut customer = Customer::known(world.site(), "stranger", odd).await?;
     let chat = world.hand_over(&mut customer).await?;
     let so = |chat: &Chat| readable(chat).contains("gold").then_some(());
     world.desk().until("what is nested, as a text", &chat, so).await?;
