@@ -71,7 +71,10 @@ pub fn parse(document: &str) -> Node {
             }
             Event::CData(text) => add(&mut stack, std::str::from_utf8(&text).expect("UTF-8")),
             Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
-            Event::DocType(_) => panic!("no document type is needed"),
+            Event::DocType(kind) => {
+                assert!(stack.len() == 1 && stack[0].children.is_empty(), "a document type comes first");
+                assert!(kind.starts_with(b"vxml "), "it is that of the root");
+            }
             Event::Eof => break,
         }
     }

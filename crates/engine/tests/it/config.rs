@@ -456,7 +456,8 @@ fn a_channel_takes_credentials_of_its_own_scope() {
                 }
                 Err(refused) => {
                     assert!(!taken, "{kind} {scopes}: {refused}");
-                    assert_eq!(paths(&refused), ["channels.line.credentials"]);
+                    // A second one for BotKits makes it unclear which theirs is, and is told of, too.
+                    assert_eq!(paths(&refused)[0], "channels.line.credentials");
                     let told = refused.to_string();
                     assert!(told.contains(&format!("`line` has not the scope `{kind}`")), "{told}");
                     assert!(!told.contains("0123456789abcdef"));

@@ -161,7 +161,7 @@ fn what_a_customer_is_told_is_posted_in_order() {
             desk.say(&chat, &format!("agent {line}")).await.unwrap();
         }
         office.program.until_taken("agent 19").await;
-        let wanted: Vec<String> = ["Hello", "echo hi", "One moment"]
+        let wanted: Vec<String> = ["Hello", "echo hi", "One moment", "An agent will be with you shortly"]
             .map(str::to_owned)
             .into_iter()
             .chain((0..20).map(|line| format!("agent {line}")))

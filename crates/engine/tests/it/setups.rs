@@ -85,7 +85,7 @@ fn a_script_leads_one_hand_over_elsewhere_and_nothing_shows_its_settings() {
         guard.allow(&there.served.url);
         let anna = node.customer("anna").await;
         node.say(&anna, "human please").await;
-        there.until_told("human please").await;
+        until("the org of the script has a chat", async || (there.chats() == 1).then_some(())).await;
         node.say(&anna, "are you there?").await;
         there.until_told("are you there?").await;
         let kept = kept(&node, &anna).await;
