@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A caller who waits longer than this sends the INVITE again (RFC 3261, T1), and nobody is helped by more of them.
-const LATE: Duration = Duration::from_millis(400);
+/// Who waits longer than this soon gives up, and nobody is helped by more of them.
+const LATE: Duration = Duration::from_secs(4);
 
 /// The calls that wait.
 #[derive(Debug, Default)]
