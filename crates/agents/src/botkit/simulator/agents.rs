@@ -123,6 +123,10 @@ const DEVIATIONS: &[Deviation] = &[
         reason: "A BotKit has no queue: it takes a hand-over or fails it.",
     },
     Deviation {
+        scenario: "token_expires",
+        reason: "There is no access that could run out: each call is signed by itself.",
+    },
+    Deviation {
         scenario: "inbound_duplicate",
         reason: "A call has no id, so each counts; BotKit itself never repeats one.",
     },
