@@ -92,7 +92,8 @@ fn scripts_run_once_and_their_answers_are_the_replay() {
         let state = node.state(&anna).await;
         let transfer = state.transfer.as_ref().unwrap();
         assert_eq!(transfer.rung.as_ref().unwrap().target.queue.as_deref(), Some("vip"));
-        // Replayed from the inbox alone.
+        // Replayed from the inbox alone, once nothing comes any more.
+        node.until_seen(&anna, "joined").await;
         let conversation = node.conversation(&anna).await;
         let inbox = node.store.replay(node.app.as_str(), &conversation).await.unwrap();
         let mut state = State::new(world.app.id.clone(), conversation.as_str().into(), anna.clone());
