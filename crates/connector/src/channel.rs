@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use interline_core::conversation::call::CallRecord;
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::input::Scope;
 use interline_core::conversation::state::Customer;
@@ -148,6 +149,8 @@ pub enum What {
     Text(Text),
     /// Said nothing for as long as was waited. Only from channels that measure it.
     NoInput,
+    /// Tells what a leg of a call came to. Nothing if no conversation is open.
+    Called(CallRecord),
     /// Ended something.
     Ends(Scope),
 }

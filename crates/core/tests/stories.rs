@@ -6,6 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use interline_core::app::HoldPolicy;
+use interline_core::conversation::call::{CallLeg, CallRecord, SentField};
 use interline_core::conversation::classify::Call;
 use interline_core::conversation::entry::Note;
 use interline_core::conversation::hold::MAX_HELD;
@@ -420,6 +421,53 @@ fn idle_and_operator_and_customer_end_a_talk() {
                 .iter()
                 .any(|entry| matches!(entry.body, Body::Close { .. }))
         );
+    }
+}
+
+/// Decision 47: nobody's words pass through the log on a call.
+#[test]
+fn a_call_has_no_idle_deadline() {
+    let mut world = begun(simple(&[("desk", desk()), ("kit", kit())], &["desk", "kit"]));
+    world.state.customer.connection.is_call = true;
+    world.customer("agent");
+    world.deliver_all();
+    world.joins();
+    for _ in 0..10 {
+        world.now = world.now.plus(900_000);
+        world.step(Input::Tick);
+        assert_eq!(world.outcomes(), []);
+        let transfer = world.state.transfer.as_ref().expect("a live transfer");
+        assert!(transfer.stage == Stage::Talking && transfer.deadline > world.now, "{transfer:?}");
+    }
+    // In a chat the same silence is the end.
+    world.state.customer.connection.is_call = false;
+    world.now = world.now.plus(900_000);
+    world.step(Input::Tick);
+    assert_eq!(world.outcomes(), [Outcome::Idle]);
+}
+
+/// What a leg of a call came to is told also after the end, and changes nothing.
+#[test]
+fn what_a_call_came_to_is_a_note() {
+    let record = CallRecord {
+        leg: CallLeg::Agent,
+        method: "INVITE".into(),
+        target: "sip:agent@desk.example".into(),
+        sent: vec![SentField { name: "X-Caller".into(), value: None }],
+        code: Some(486),
+        reason: None,
+        result: "refused".into(),
+        took_ms: 20,
+    };
+    let mut world = begun(simple(&[("desk", desk()), ("kit", kit())], &["desk", "kit"]));
+    for ends in [false, true] {
+        if ends {
+            world.step(Input::CustomerEnds(Scope::Conversation));
+        }
+        let before = world.state.clone();
+        world.step(Input::Called(record.clone()));
+        assert_eq!(world.log.last().expect("an entry").body, Body::Note(Note::Called(record.clone())));
+        assert_eq!((before.owner, before.transfer), (world.state.owner, world.state.transfer.clone()));
     }
 }
 

@@ -206,6 +206,7 @@ impl Inner {
             What::Connected => Input::Connected,
             What::NoInput => Input::NoInput,
             What::Text(text) => Input::CustomerSaid(text),
+            What::Called(record) => Input::Called(record),
             What::Ends(scope) => Input::CustomerEnds(scope),
         };
         let key = said.external_id.map(|external_id| InboxKey {
@@ -237,7 +238,7 @@ impl Inner {
     ) -> Result<Option<HeardAs>, Trouble> {
         // Until it went well, nothing is known to be open.
         let known = open.take();
-        if known.is_none() && matches!(input, Input::CustomerEnds(_)) {
+        if known.is_none() && matches!(input, Input::CustomerEnds(_) | Input::Called(_)) {
             return Ok(Some(HeardAs::Nothing));
         }
         let app = &runtime.app.id;

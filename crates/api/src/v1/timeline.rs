@@ -1,5 +1,6 @@
 //! A conversation's log as it is shown: every entry, the notes among them.
 
+use interline_core::conversation::call;
 use interline_core::conversation::entry;
 use interline_core::conversation::input::{OperatorAct, Scope};
 use serde::Serialize;
@@ -223,6 +224,29 @@ pub(crate) enum Body {
         /// In a word: `200`, `available`, `timeout`.
         came: String,
     },
+    /// What a leg of a call came to. No digits, and no value that may be a secret.
+    Called {
+        /// Whose side.
+        leg: Leg,
+        /// `INVITE`, `REFER`, `BYE`.
+        method: String,
+        /// Whom it concerned: a SIP URI, or what was dialled.
+        target: String,
+        /// The header fields that were sent along.
+        sent: Vec<SentField>,
+        /// The SIP code that decided it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        code: Option<u16>,
+        /// The `Reason` that the other side gave (RFC 3326).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        reason: Option<String>,
+        /// In words: `answered`, `refused`, `the caller left`, …
+        result: String,
+        /// How long it took, milliseconds.
+        took_ms: u64,
+    },
     /// A session at a vendor is gone.
     Gone {
         /// Whose.
@@ -230,6 +254,40 @@ pub(crate) enum Body {
         /// What the other side said.
         code: String,
     },
+}
+
+/// Whose side of a call.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Leg {
+    /// Who called.
+    Caller,
+    /// Whom we called.
+    Agent,
+}
+
+/// A header field that was sent along.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct SentField {
+    /// Its name, as it was sent.
+    pub name: String,
+    /// Its value, where that is nobody's secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub value: Option<String>,
+}
+
+impl From<call::CallRecord> for Body {
+    fn from(record: call::CallRecord) -> Self {
+        let call::CallRecord { leg, method, target, sent, code, reason, result, took_ms } = record;
+        let leg = match leg {
+            call::CallLeg::Caller => Leg::Caller,
+            call::CallLeg::Agent => Leg::Agent,
+        };
+        let sent =
+            sent.into_iter().map(|call::SentField { name, value }| SentField { name, value }).collect();
+        Self::Called { leg, method, target, sent, code, reason, result, took_ms }
+    }
 }
 
 /// What an operator did.
@@ -357,6 +415,7 @@ impl From<entry::Note> for Body {
                 Self::ScriptLog { flow: place.flow.to_string(), node: place.node.to_string(), lines }
             }
             entry::Note::Worked { no, came } => Self::Worked { work: no, came },
+            entry::Note::Called(record) => record.into(),
             entry::Note::Gone { participant, code } => Self::Gone { participant: participant.0, code },
         }
     }

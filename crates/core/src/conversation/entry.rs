@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::call::CallRecord;
 use super::file::File;
 use super::input::OperatorAct;
 use crate::flow::work::Work;
@@ -272,6 +273,8 @@ pub enum Note {
         /// In a word: `200`, `available`, `timeout`.
         came: String,
     },
+    /// What a leg of a call came to.
+    Called(CallRecord),
     /// A participant's session at its vendor is gone.
     Gone {
         /// Who.

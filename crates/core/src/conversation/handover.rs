@@ -154,12 +154,16 @@ impl Work<'_> {
 
     /// An event of an agent system's session.
     pub(super) fn agent_event(&mut self, participant: ParticipantNo, event: &AgentEvent) {
+        if let AgentEvent::Called(record) = event {
+            return self.note(Note::Called(record.clone()));
+        }
         let current = self.rung().is_some_and(|rung| rung.participant == participant);
         if !current {
             match event {
                 AgentEvent::Said { text, .. } => self.note_late("agent line", &text.text),
                 AgentEvent::Ended { .. } => self.note_late("agent ended", ""),
                 AgentEvent::Failed(_)
+                | AgentEvent::Called(_)
                 | AgentEvent::HandedOff
                 | AgentEvent::Queued { .. }
                 | AgentEvent::Joined { .. } => {}
@@ -172,6 +176,7 @@ impl Work<'_> {
             AgentEvent::Said { text, name } => self.agent_said(text, name.clone()),
             AgentEvent::Ended { tag } => self.agent_ended(tag.clone()),
             AgentEvent::HandedOff => self.handed_off(),
+            AgentEvent::Called(_) => {}
             AgentEvent::Failed(failure) => self.rung_failed(failure.clone()),
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::call::CallRecord;
 use super::classify::Call;
 use super::entry::Text;
 use super::request_id::RequestId;
@@ -61,6 +62,8 @@ pub enum Input {
         /// What.
         act: OperatorAct,
     },
+    /// A leg of a call came to this. For the timeline alone.
+    Called(CallRecord),
     /// A deadline may have passed.
     Tick,
 }
@@ -138,6 +141,8 @@ pub enum AgentEvent {
     HandedOff,
     /// It cannot be done.
     Failed(Failure),
+    /// A leg of a call came to this. For the timeline alone.
+    Called(CallRecord),
 }
 
 /// What came of a delivery.

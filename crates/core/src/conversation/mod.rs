@@ -1,6 +1,7 @@
 //! A conversation: its log, its owner, and what each input does to it.
 
 mod bot;
+pub mod call;
 pub mod classify;
 pub mod connection;
 mod delivery;

@@ -116,6 +116,7 @@ impl Work<'_> {
             Input::Delivery { participant, seq, result } => self.delivery(*participant, *seq, result),
             Input::Worked { no, outcome } => self.worked(*no, outcome),
             Input::Operator { by, act } => self.operator(by, act),
+            Input::Called(record) => self.note(Note::Called(record.clone())),
             Input::Tick => self.tick(),
         }
         self.let_the_oldest_pass();
@@ -132,6 +133,9 @@ impl Work<'_> {
             }
             Input::Callback { call, .. } => self.note_late_call(call),
             Input::Operator { by, act } => self.note_operator(by, act),
+            Input::Called(record) | Input::Agent { event: super::input::AgentEvent::Called(record), .. } => {
+                self.note(Note::Called(record.clone()));
+            }
             Input::Connected
             | Input::NoInput
             | Input::CustomerEnds(_)

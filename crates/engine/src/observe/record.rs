@@ -47,7 +47,7 @@ pub(super) fn recorder() -> &'static PrometheusHandle {
     &RECORDER
 }
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "connected",
     "customer_said",
     "customer_ends",
@@ -58,6 +58,7 @@ const KINDS: [&str; 10] = [
     "tick",
     "no_input",
     "worked",
+    "called",
 ];
 
 /// What stands on the path of every line.
@@ -103,6 +104,7 @@ fn index_of(input: &Input) -> usize {
         Input::Tick => 7,
         Input::NoInput => 8,
         Input::Worked { .. } => 9,
+        Input::Called(_) => 10,
     }
 }
 
