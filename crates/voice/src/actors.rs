@@ -57,6 +57,7 @@ impl Agent {
             name: "agent".into(),
             sources: vec![Network::read("127.0.0.0/8")?, Network::read("::1")?],
             callers: None,
+            md5_only: false,
             account: None,
             home: None,
             transport: None,

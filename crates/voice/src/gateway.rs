@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use interline_media::{Media, Session};
-use rsipstack::sip::{Header, Host, Request};
+use rsipstack::sip::{Header, Host, Request, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +21,9 @@ use crate::gate::check::is_sdp;
 use crate::gate::raw::Raw;
 use crate::gate::{Door, Refusal};
 use crate::sip::digest::{Challenger, Proof};
-use crate::sip::edge::{Desk, Edge, Invited, Listen};
+use crate::sip::edge::{Desk, Edge, Invited, LATE, Listen};
 use crate::sip::ladder::{Ladder, Party};
-use crate::sip::leg::{Leg, Parts};
+use crate::sip::leg::{Leg, Parts, Replaces};
 use crate::sip::timer::{Asked, SHORTEST};
 use crate::trunk::{Digits, Trunk};
 
@@ -57,6 +57,8 @@ pub struct Gauges {
     pub ports: usize,
     /// Tasks of the media.
     pub tasks: usize,
+    /// Whom we call, and who does not answer OPTIONS.
+    pub unreachable: usize,
 }
 
 /// The gateway. One per process.
@@ -144,6 +146,7 @@ impl Gateway {
             sessions: media.sessions,
             ports: media.ports,
             tasks: media.tasks,
+            unreachable: edges.iter().map(|edge| edge.health.dead()).sum(),
         }
     }
 }
@@ -232,6 +235,9 @@ impl Switch {
         let Some(mut began) = Began::of(invited.request(), from, transport) else {
             return Err(Turned::away(invited, 400, Vec::new()));
         };
+        if let Some(replaces) = Replaces::of(invited.request()) {
+            return self.replace(invited, from, transport, replaces);
+        }
         let Some((trunk, reception)) = self.route(from, &began.to) else {
             return Err(Turned::away(invited, 404, Vec::new()));
         };
@@ -278,6 +284,7 @@ impl Switch {
             edge: edge.clone(),
             call_id,
             dialog,
+            behind: Vec::new(),
             states,
             session,
             account,
@@ -287,6 +294,47 @@ impl Switch {
         });
         let call = Arc::new(Call::new(leg, edge, self.gateway.media.clone(), trunk, ladder, began, body));
         tokio::spawn(attend(call, reception, room));
+        Ok(())
+    }
+
+    /// An INVITE that is to take the place of a dialog (RFC 3891). It proves who it is like a call, and dials nothing.
+    fn replace(
+        &self,
+        invited: Invited,
+        from: SocketAddr,
+        transport: Transport,
+        replaces: Option<Replaces>,
+    ) -> Result<(), Box<Turned>> {
+        let Some(replaces) = replaces else { return Err(Turned::away(invited, 400, Vec::new())) };
+        let trunk = {
+            let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+            routes.iter().find(|route| route.trunk.is_from(from.ip())).map(|route| route.trunk.clone())
+        };
+        let Some(trunk) = trunk else { return Err(Turned::away(invited, 403, Vec::new())) };
+        if let Some(headers) = self.challenge(&trunk, invited.request()) {
+            return Err(Turned::away(invited, 401, headers));
+        }
+        let edge = invited.edge().clone();
+        let contact = edge.contact(transport, from.ip());
+        tokio::spawn(async move {
+            // Its 2xx may have been acknowledged just now.
+            let known = edge.ladders.knows(&replaces.call_id);
+            let mut leg = edge.legs.find(&replaces);
+            for _ in 0..if known { LATE } else { 0 } {
+                if leg.is_some() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                leg = edge.legs.find(&replaces);
+            }
+            let refused = match leg {
+                Some(leg) => leg.give_way(invited, contact, replaces.early_only).err(),
+                None => Some(Box::new((invited, 481))),
+            };
+            if let Some(refused) = refused {
+                refused.0.refuse(refused.1, Vec::new());
+            }
+        });
         Ok(())
     }
 
@@ -307,7 +355,9 @@ impl Switch {
             return None;
         }
         let challenges = challenger.challenges(REALM, now, proof == Some(Proof::Stale));
-        Some(challenges.into_iter().map(|challenge| Header::WwwAuthenticate(challenge.into())).collect())
+        // SHA-256 comes first.
+        let shown = challenges.into_iter().skip(usize::from(trunk.md5_only));
+        Some(shown.map(|challenge| Header::WwwAuthenticate(challenge.into())).collect())
     }
 }
 
@@ -326,7 +376,7 @@ fn body(request: &Request, session: &Session) -> Result<Body, u16> {
 }
 
 /// The SDP of an INVITE, which may be a part of its body (RFC 5621).
-fn offer(request: &Request) -> Option<String> {
+pub(crate) fn offer(request: &Request) -> Option<String> {
     if request.body.is_empty() {
         return None;
     }

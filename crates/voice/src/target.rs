@@ -1,13 +1,17 @@
 //! Whom to call: read, allowed, and found.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use interline_connector::guard::{Guard, is_public};
-use rsipstack::sip::{Auth, Host, HostWithPort, Param, Scheme, Transport, Uri};
-use rsipstack::transport::SipAddr;
+use rsipstack::resolver::{SipResolver, Target};
+use rsipstack::sip::{Auth, Domain, Host, HostWithPort, Param, Scheme, Transport, Uri};
 
-use crate::sip::edge::sip_addr;
 use crate::sip::text::clean;
+
+/// So many addresses of one name are tried.
+const MOST_ADDRESSES: usize = 4;
 
 /// Why somebody is not called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,28 +112,87 @@ pub fn is_trusted(uri: &Uri, guard: &Guard) -> bool {
     format!("http://{}:{port}/", uri.host_with_port.host).parse().is_ok_and(|url| guard.is_allowed(&url))
 }
 
-/// Where a URI is, by address. `trusted`: private addresses are as good as others, because the operator named the host.
+/// Where somebody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// How.
+    pub transport: Transport,
+    /// At which address.
+    pub at: SocketAddr,
+    /// The name that a certificate has to bear, if it is not the address.
+    pub name: Option<Domain>,
+    /// It was said how, so that nothing else is tried.
+    pub fixed: bool,
+}
+
+/// Who knows the addresses of names that come without a port (RFC 3263).
+#[async_trait]
+pub trait Names: Send + Sync {
+    /// SRV records in their order; without any, the addresses of the name. Empty: it has none.
+    async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target>;
+}
+
+#[async_trait]
+impl Names for SipResolver {
+    async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target> {
+        self.lookup(name, None, transport, secure).await.unwrap_or_default()
+    }
+}
+
+static SYSTEM: LazyLock<SipResolver> = LazyLock::new(SipResolver::new);
+
+/// Where a URI is, by address: the best first. `trusted`: private addresses are as good as others, because the operator named
+/// the host.
 ///
 /// # Errors
 /// There is no such host, or it is where only we should be.
-pub async fn find(uri: &Uri, transport: Option<Transport>, trusted: bool) -> Result<SipAddr, Refused> {
+pub async fn find(uri: &Uri, transport: Option<Transport>, trusted: bool) -> Result<Vec<Found>, Refused> {
+    find_by(&*SYSTEM, uri, transport, trusted).await
+}
+
+async fn find_by(
+    names: &dyn Names,
+    uri: &Uri,
+    transport: Option<Transport>,
+    trusted: bool,
+) -> Result<Vec<Found>, Refused> {
     let named = uri.params.iter().find_map(|param| match param {
         Param::Transport(transport) => Some(*transport),
         _ => None,
     });
     let secure = uri.scheme == Some(Scheme::Sips);
-    let transport = if secure { Transport::Tls } else { named.or(transport).unwrap_or(Transport::Udp) };
-    let default = if transport == Transport::Tls { 5061 } else { 5060 };
-    let port = uri.host_with_port.port.map_or(default, |port| port.value());
-    let ip = match &uri.host_with_port.host {
-        Host::IpAddr(ip) => Some(*ip).filter(|ip| trusted || is_public(*ip)),
+    let wanted = if secure { Some(Transport::Tls) } else { named.or(transport) };
+    let usual = wanted.unwrap_or(Transport::Udp);
+    let default = if usual == Transport::Tls { 5061 } else { 5060 };
+    let port = uri.host_with_port.port.map(|port| port.value());
+    let (found, name): (Vec<(Transport, SocketAddr)>, _) = match &uri.host_with_port.host {
+        Host::IpAddr(ip) => (vec![(usual, SocketAddr::new(*ip, port.unwrap_or(default)))], None),
         Host::Domain(name) => {
-            let found =
-                tokio::net::lookup_host((name.to_string(), port)).await.map_err(|_| Refused::Unknown)?;
-            found.map(|address| address.ip()).find(|ip: &IpAddr| trusted || is_public(*ip))
+            let records = match port {
+                Some(_) => Vec::new(),
+                None => names.look_up(name, wanted, usual == Transport::Tls).await,
+            };
+            let mut found: Vec<_> = records.iter().map(|record| (record.transport, record.addr)).collect();
+            if found.is_empty() {
+                let known = tokio::net::lookup_host((name.to_string(), port.unwrap_or(default))).await;
+                found.extend(known.map_err(|_| Refused::Unknown)?.map(|address| (usual, address)));
+            }
+            (found, Some(name.clone()))
         }
     };
-    Ok(sip_addr(transport, SocketAddr::new(ip.ok_or(Refused::NotAllowed)?, port)))
+    let all = found.len();
+    let mut found: Vec<Found> = found
+        .into_iter()
+        .filter(|(_, at)| trusted || is_public(at.ip()))
+        .map(|(transport, at)| Found { transport, at, name: name.clone(), fixed: wanted.is_some() })
+        .collect();
+    found.dedup();
+    found.truncate(MOST_ADDRESSES);
+    match (found.is_empty(), all) {
+        (false, _) => Ok(found),
+        (true, 0) => Err(Refused::Unknown),
+        (true, _) => Err(Refused::NotAllowed),
+    }
 }
 
 #[cfg(test)]
@@ -182,8 +245,56 @@ mod tests {
         let local = uri("sip:a@127.0.0.1");
         assert_eq!(find(&local, None, false).await, Err(Refused::NotAllowed));
         let found = find(&local, Some(Transport::Tcp), true).await.expect("found");
-        assert_eq!(found.to_string(), "TCP 127.0.0.1:5060");
+        assert_eq!(said(&found), ["TCP 127.0.0.1:5060"]);
         let secure = find(&uri("sips:a@93.184.216.34"), None, false).await.expect("found");
-        assert_eq!(secure.to_string(), "TLS 93.184.216.34:5061");
+        assert_eq!(said(&secure), ["TLS 93.184.216.34:5061"]);
+    }
+
+    fn said(found: &[Found]) -> Vec<String> {
+        found.iter().map(|one| format!("{} {}", one.transport, one.at)).collect()
+    }
+
+    /// A name server that knows one name.
+    struct Known(Vec<(&'static str, Transport)>);
+
+    #[async_trait]
+    impl Names for Known {
+        async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target> {
+            assert_eq!(
+                (name.to_string().as_str(), secure),
+                ("trunk.example", transport == Some(Transport::Tls))
+            );
+            let fits = |(_, kind): &&(&str, Transport)| transport.is_none_or(|wanted| wanted == *kind);
+            let target = |(addr, transport): &(&str, Transport)| Target {
+                addr: addr.parse().expect("an address"),
+                transport: *transport,
+            };
+            self.0.iter().filter(fits).map(target).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_without_a_port_is_looked_up_by_srv() {
+        let names = Known(vec![
+            ("192.0.2.9:5080", Transport::Udp),
+            ("93.184.216.34:5080", Transport::Udp),
+            ("93.184.216.35:5090", Transport::Tcp),
+            ("93.184.216.36:5091", Transport::Tls),
+        ]);
+        let ask = async |text: &str, transport| {
+            find_by(&names, &uri(text), transport, false).await.map(|found| said(&found))
+        };
+        // What is not public is for the operator to name.
+        let all = ["UDP 93.184.216.34:5080", "TCP 93.184.216.35:5090", "TLS 93.184.216.36:5091"];
+        assert_eq!(ask("sip:a@trunk.example", None).await, Ok(all.map(str::to_owned).to_vec()));
+        for (text, transport, only) in [
+            ("sip:a@trunk.example;transport=tcp", None, all[1]),
+            ("sip:a@trunk.example", Some(Transport::Tcp), all[1]),
+            ("sips:a@trunk.example", None, all[2]),
+        ] {
+            assert_eq!(ask(text, transport).await, Ok(vec![only.to_owned()]), "{text}");
+        }
+        let named = find_by(&names, &uri("sips:a@trunk.example"), None, false).await.expect("found");
+        assert_eq!(named[0].name, Some("trunk.example".into()));
     }
 }

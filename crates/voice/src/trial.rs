@@ -9,7 +9,7 @@ use interline_media::{Config as Sound, Media, Options, Play, Prompt, Studio, Stu
 use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::InviteOption;
-use rsipstack::sip::{Header, Response, Transport};
+use rsipstack::sip::{Header, Response};
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -62,9 +62,9 @@ pub struct Placed {
 /// It was not answered, or cannot be heard: why, and what was seen.
 pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -> Result<Placed, String> {
     let uri = read(target, None).map_err(|error| format!("{target}: {error}"))?;
-    let address = find(&uri, None, true).await.map_err(|error| format!("{target}: {error}"))?;
-    let peer = address.get_socketaddr().map_err(|error| error.to_string())?;
-    let transport = address.r#type.unwrap_or(Transport::Udp);
+    let found = find(&uri, None, true).await.map_err(|error| format!("{target}: {error}"))?;
+    let found = found.into_iter().next().ok_or_else(|| format!("{target}: it has no address"))?;
+    let (peer, transport) = (found.at, found.transport);
     let stop = CancellationToken::new();
     let any = if peer.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0_u16; 8]) };
     let listen = Listen { udp: vec![SocketAddr::new(any, 0)], ..Listen::default() };
@@ -84,7 +84,7 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
     let option = InviteOption {
         caller: contact.clone(),
         callee: uri,
-        destination: Some(address),
+        destination: Some(edge.destination(&found)),
         contact,
         offer: Some(session.offer().into_bytes()),
         credential: account.as_ref().map(|account| Credential {
@@ -120,6 +120,7 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
         edge,
         call_id,
         dialog,
+        behind: Vec::new(),
         states,
         session,
         account,

@@ -85,6 +85,8 @@ pub struct Trunk {
     pub sources: Vec<Network>,
     /// Who has to prove it, and by what.
     pub callers: Option<Account>,
+    /// They are challenged by MD5 alone.
+    pub md5_only: bool,
     /// Who we are when we are challenged.
     pub account: Option<Account>,
     /// Where numbers go.

@@ -30,6 +30,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::call::Call;
 use crate::live::Live;
 use crate::transfer::{Ended, Failed, Progress};
 pub use settings::Settings;
@@ -140,7 +141,10 @@ impl Integration {
         let result = loop {
             tokio::select! {
                 biased;
-                Some(step) = steps.recv() => link.heard(None, event(step)).await,
+                Some(step) = steps.recv() => {
+                    tell_news(&call, link).await;
+                    link.heard(None, event(step)).await;
+                }
                 result = &mut transfer => break result,
                 next = link.next(), if !over => match next {
                     Some(Next::Item(item)) => {
@@ -157,10 +161,19 @@ impl Integration {
                 },
             }
         };
+        tell_news(&call, link).await;
         if let Some(event) = outcome(&result) {
             link.heard(None, event).await;
         }
         drop(told_first);
+    }
+}
+
+/// What the legs came to, for the timeline.
+async fn tell_news(call: &Call, link: &mut dyn Link) {
+    let _in_order = call.telling_news.lock().await;
+    for record in call.news() {
+        link.heard(None, AgentEvent::Called(record)).await;
     }
 }
 

@@ -67,6 +67,7 @@ impl Integration {
                 patience: seconds(warm.timeout_s),
             }),
             onward: settings.onward,
+            replaces: None,
             allowed: Permits {
                 patterns: settings.allow.clone(),
                 named: settings.targets().into_iter().map(str::to_owned).collect(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::gate::check::is_token;
+use crate::live::running;
 use crate::target::{find, is_trusted, read};
 use crate::transfer::{Method, NoNews};
 
@@ -193,16 +194,22 @@ impl Settings {
         u64::from(self.ring_timeout_s.max(32)) * 1_000 + 5_000
     }
 
-    /// Whether the destinations can be found.
+    /// Whether the destinations can be found, and answer an OPTIONS where calls are taken.
     ///
     /// # Errors
-    /// Which cannot.
+    /// Which cannot, or do not.
     pub async fn probe(&self, env: &Env) -> Result<(), String> {
         for target in self.targets() {
             // A number goes where the trunk says.
             let Ok(uri) = read(target, None) else { continue };
             let trusted = is_trusted(&uri, env.http.guard());
-            find(&uri, None, trusted).await.map_err(|error| format!("{target}: {error}"))?;
+            let found = find(&uri, None, trusted).await.map_err(|error| format!("{target}: {error}"))?;
+            let edge = running().and_then(|gateway| gateway.edges().into_iter().next());
+            if let (Some(edge), Some(found)) = (edge, found.first())
+                && !edge.ask(&uri, found).await
+            {
+                return Err(format!("{target}: no answer to OPTIONS"));
+            }
         }
         Ok(())
     }

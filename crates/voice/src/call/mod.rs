@@ -1,18 +1,22 @@
 //! A living call: the caller's leg, and what was known when it came in.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use interline_core::conversation::call::{CallLeg, CallRecord};
 use interline_media::Media;
 use rsipstack::sip::{Header, HostWithPort, Request, Transport, Uri};
-use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use crate::sip::edge::Edge;
-use crate::sip::ladder::Ladder;
-use crate::sip::leg::Leg;
+use crate::sip::ladder::{Ladder, Party};
+use crate::sip::leg::{Gone, Leg};
 use crate::trunk::Trunk;
+
+/// So much is recorded of one call.
+const MOST_RECORDS: usize = 200;
 
 /// A call that somebody made to us.
 pub struct Call {
@@ -29,7 +33,12 @@ pub struct Call {
     /// How it began.
     pub began: Began,
     body: Body,
-    records: Arc<Mutex<Vec<Record>>>,
+    records: Arc<Mutex<Records>>,
+    /// What the caller's leg came to is among them.
+    is_over: AtomicBool,
+    recorded: Notify,
+    /// Held while news are told, so that they are told in their order.
+    pub(crate) telling_news: tokio::sync::Mutex<()>,
     /// Somebody transfers it: one at a time.
     pub(crate) in_transfer: tokio::sync::Mutex<()>,
     /// Held while what a transfer does is told.
@@ -136,35 +145,29 @@ fn pair(header: &Header) -> (String, String) {
     (header.name().to_owned(), header.value().to_owned())
 }
 
-/// What was tried on behalf of a call, for its timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
-    /// `INVITE`, `REFER`, `BYE`.
-    pub method: &'static str,
-    /// Whom it concerned.
-    pub target: String,
-    /// The header fields that were sent along, by name.
-    pub fields: Vec<String>,
-    /// How it ended: `answered`, `handed off`, `486 by INVITE`, …
-    pub result: String,
-    /// How long it took, milliseconds.
-    pub took_ms: u64,
+/// What its legs came to, for its timeline.
+#[derive(Debug, Default)]
+struct Records {
+    all: Vec<CallRecord>,
+    /// So many were told.
+    told: usize,
 }
 
 /// What can be told of a call.
 #[derive(Debug, Clone)]
 pub struct Trace {
     ladder: Arc<Ladder>,
-    records: Arc<Mutex<Vec<Record>>>,
+    records: Arc<Mutex<Records>>,
 }
 
 impl Trace {
     /// The messages as a drawing, and what was tried.
     pub fn draw(&self) -> String {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let lines = records.iter().map(|record| {
-            let Record { method, target, fields, result, took_ms } = record;
-            format!("{method} {target}: {result}, {took_ms} ms; sent {}\n", fields.join(", "))
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = records.all.iter().map(|record| {
+            let CallRecord { method, target, sent, result, took_ms, .. } = record;
+            let names: Vec<&str> = sent.iter().map(|field| field.name.as_str()).collect();
+            format!("{method} {target}: {result}, {took_ms} ms; sent {}\n", names.join(", "))
         });
         lines.fold(self.ladder.draw() + "\n", |text, line| text + &line)
     }
@@ -190,6 +193,9 @@ impl Call {
             began,
             body,
             records: Arc::default(),
+            is_over: AtomicBool::new(false),
+            recorded: Notify::new(),
+            telling_news: tokio::sync::Mutex::default(),
             in_transfer: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
             spoken: Spoken::default(),
@@ -219,8 +225,51 @@ impl Call {
         Trace { ladder: self.ladder.clone(), records: self.records.clone() }
     }
 
-    pub(crate) fn record(&self, record: Record) {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    pub(crate) fn record(&self, record: CallRecord) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        // A call is not for keeping records.
+        if records.all.len() < MOST_RECORDS {
+            records.all.push(record);
+            self.recorded.notify_one();
+        }
+    }
+
+    /// Resolves when there may be news.
+    pub async fn recorded(&self) {
+        self.recorded.notified().await;
+    }
+
+    /// What its legs came to since the last time.
+    pub fn news(&self) -> Vec<CallRecord> {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = records.all[records.told..].to_vec();
+        records.told = records.all.len();
+        news
+    }
+
+    fn of_caller(&self, method: &str, code: Option<u16>, result: &str) -> CallRecord {
+        CallRecord {
+            leg: CallLeg::Caller,
+            method: method.into(),
+            target: self.began.to.clone(),
+            sent: Vec::new(),
+            code,
+            reason: self.ladder.reason(Party::Caller),
+            result: result.into(),
+            took_ms: self.ladder.age_ms(),
+        }
+    }
+
+    /// The caller was answered.
+    pub(crate) fn begun(&self) {
+        self.record(self.of_caller("INVITE", Some(200), "answered"));
+    }
+
+    /// What the caller's leg came to, once it is over.
+    pub(crate) fn over(&self, gone: Gone) {
+        if !self.is_over.swap(true, Ordering::Relaxed) {
+            self.record(self.of_caller("BYE", None, &gone.in_words("the caller")));
+        }
     }
 
     /// Waits until what a transfer did was told, and holds up whoever waits for that.

@@ -13,6 +13,7 @@ mod settings;
 mod talk;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use interline_connector::channel::Host;
@@ -48,13 +49,19 @@ pub async fn serve(host: Arc<dyn Host>, app: AppId, channel: IntegrationName, se
         Ok(settings) => Line { host: host.clone(), app, channel, settings: Arc::new(settings) },
         Err(error) => return error,
     };
+    let every = line.settings.options_ping_s.map(|seconds| Duration::from_secs(seconds.max(1).into()));
     let opened = async {
         let listen = line.settings.listen()?;
         let trunk = Arc::new(line.settings.trunk(line.channel.as_str()));
         live::gateway()?.open(listen, trunk, Arc::new(line)).await
     };
     match opened.await {
-        Ok(_open) => std::future::pending().await,
+        Ok(open) => {
+            if let (Some(every), Some(edge)) = (every, open.edge()) {
+                edge.ask_around(every).await;
+            }
+            std::future::pending().await
+        }
         Err(error) => error,
     }
 }
@@ -74,6 +81,7 @@ pub fn holds() -> Vec<(&'static str, usize)> {
         ("sessions", held.sessions),
         ("ports", held.ports),
         ("tasks", held.tasks),
+        ("unreachable", held.unreachable),
     ]
 }
 

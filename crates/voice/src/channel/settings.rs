@@ -37,6 +37,9 @@ pub struct Settings {
     /// … and password.
     #[serde(default)]
     pub password: Option<Secret>,
+    /// They are challenged by MD5 alone, and not by SHA-256 first: for those who read the first challenge and no other.
+    #[serde(default)]
+    pub md5_only: bool,
     /// Who we are when the other side challenges us: user name …
     #[serde(default)]
     pub our_username: Option<String>,
@@ -74,6 +77,10 @@ pub struct Settings {
     /// Whether sound is encrypted. Keys are exchanged in the signalling, so use TLS.
     #[serde(default)]
     pub srtp: Srtp,
+    /// Whom we call is asked by OPTIONS every so many seconds whether it is there; who does not answer is not called. None: it
+    /// is not asked.
+    #[serde(default)]
+    pub options_ping_s: Option<u32>,
     /// Where audio files are that flows name.
     #[serde(default)]
     pub audio: Option<PathBuf>,
@@ -207,6 +214,7 @@ impl Settings {
             name: name.to_owned(),
             sources: self.sources.iter().filter_map(|source| Network::read(source).ok()).collect(),
             callers: account(self.username.clone(), self.password.clone()),
+            md5_only: self.md5_only,
             account: account(self.our_username.clone(), self.our_password.clone()),
             home: self.termination.as_deref().and_then(home),
             transport: self.transport.map(|way| match way {

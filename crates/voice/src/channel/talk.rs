@@ -22,6 +22,7 @@ use super::keys::Keys;
 use super::{Line, say};
 use crate::call::{Call, Speaking};
 use crate::live::Live;
+use crate::sip::leg::Stage;
 use crate::sip::text::{Fields, reason};
 use crate::transfer::{Ended, Method, Permits, Plan};
 use crate::trunk::{Patience, longest};
@@ -61,6 +62,8 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     if opened.is_err() {
         return;
     }
+    call.begun();
+    tell_news(line, &call, &customer).await;
     let (digits, words) = (call.leg.digits(), call.leg.said());
     let mut talk = Talk {
         line,
@@ -79,8 +82,20 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     talk.run(hints, digits, words).await;
     // A transfer tells first what became of it.
     let _ = tokio::time::timeout(LAST_WORDS, call.told_first()).await;
+    if let Stage::Gone(gone) = call.leg.stage() {
+        call.over(gone);
+    }
+    tell_news(line, &call, &customer).await;
     let _ = line.host.hear(&line.app, &customer, ends()).await;
     drop(kept);
+}
+
+/// What the legs came to, for the timeline.
+async fn tell_news(line: &Line, call: &Call, customer: &Customer) {
+    let _in_order = call.telling_news.lock().await;
+    for record in call.news() {
+        let _ = line.host.hear(&line.app, customer, said(What::Called(record))).await;
+    }
 }
 
 fn said(what: What) -> Said {
@@ -173,6 +188,7 @@ impl Talk<'_> {
                     Ok(Hint::AgentTyping(_) | Hint::Reached { .. }) => {}
                 },
                 () = until(due) => self.silence().await,
+                () = self.call.recorded() => tell_news(self.line, self.call, self.customer).await,
                 () = host.stopping() => {
                     leg.bye(vec![reason("SIP", 503, "the server stops")]).await;
                     return;
@@ -427,6 +443,7 @@ fn plan(
         music: None,
         whisper: None,
         onward: false,
+        replaces: None,
         allowed: Permits::default(),
         guard: interline_connector::guard::Guard::default(),
     }

@@ -10,6 +10,8 @@
 //! is silent on odd white space (docs/decisions/0045). What a message must be is decided here.
 
 pub mod check;
+#[cfg(test)]
+mod mutations;
 pub mod raw;
 pub mod reply;
 #[cfg(test)]

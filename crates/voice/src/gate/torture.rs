@@ -9,7 +9,7 @@ use rsipstack::sip::SipMessage;
 use super::{Door, Passed, Refusal, pass};
 use crate::gate::raw::Raw;
 
-struct Everybody;
+pub(super) struct Everybody;
 
 impl Door for Everybody {
     fn admit(&self, _: &Raw<'_>, _: SocketAddr) -> Result<(), Refusal> {
@@ -40,7 +40,7 @@ fn came(bytes: &[u8]) -> String {
 const VIA: &str = "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKkdj\r\n";
 
 /// A request of which one line is other than it should be.
-fn request(first: &str, lines: &str) -> String {
+pub(super) fn request(first: &str, lines: &str) -> String {
     let method = first.split(' ').next().unwrap_or_default();
     let mut text = format!("{first}\r\n");
     let defaults = [
@@ -63,11 +63,11 @@ fn request(first: &str, lines: &str) -> String {
     text + "\r\n"
 }
 
-fn options(lines: &str) -> String {
+pub(super) fn options(lines: &str) -> String {
     request("OPTIONS sip:b@example.com SIP/2.0", lines)
 }
 
-fn invite(lines: &str) -> String {
+pub(super) fn invite(lines: &str) -> String {
     request("INVITE sip:b@example.com SIP/2.0", lines)
 }
 

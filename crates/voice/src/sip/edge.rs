@@ -8,18 +8,25 @@
 
 #![allow(clippy::result_large_err, reason = "the stack's own error; it is met once in a call at most")]
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
+use async_trait::async_trait;
+use rsipstack::dialog::DialogId;
+use rsipstack::dialog::dialog::{Dialog, DialogState, DialogStateReceiver};
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::prelude::HeadersExt as _;
-use rsipstack::sip::{Auth, Header, Method, Param, Request, Scheme, SipMessage, StatusCode, Transport, Uri};
+use rsipstack::sip::{
+    Auth, Header, Host, HostWithPort, Method, Param, Request, Scheme, SipMessage, StatusCode, Transport, Uri,
+};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transaction::key::TransactionRole;
 use rsipstack::transaction::{CallIdFormat, Transaction};
+use rsipstack::transport::transport_layer::{DefaultDomainResolver, DomainResolver};
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{
     SipAddr, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer,
@@ -29,10 +36,18 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::health::Health;
 use super::inspect::{Inspector, StreamGate};
 use super::ladder::Ladders;
+use super::leg::Legs;
 use super::socket::Gated;
 use crate::gate::{ALLOW, Door, SUPPORTED};
+use crate::target::Found;
+
+/// A dialog that is about to be is looked for so often, every 10 ms.
+pub(crate) const LATE: usize = 50;
+/// So many names are remembered with their addresses.
+const MOST_PINS: usize = 1_000;
 
 /// Where to listen.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +86,11 @@ pub struct Edge {
     /// The messages of each call.
     pub ladders: Arc<Ladders>,
     pub(crate) layer: Arc<DialogLayer>,
+    /// Whether those whom we call are there.
+    pub health: Health,
+    /// The legs of its dialogs.
+    pub(crate) legs: Legs,
+    pins: Arc<Pins>,
     endpoint: EndpointInnerRef,
     listens: RwLock<Vec<(Transport, SocketAddr)>>,
     external: Option<IpAddr>,
@@ -87,7 +107,11 @@ impl Edge {
         desk: Arc<D>,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
-        let transports = TransportLayer::new(stop.child_token());
+        let pins = Arc::new(Pins::default());
+        let transports = TransportLayer::new_with_domain_resolver(
+            stop.child_token(),
+            Box::new(Pinned(pins.clone(), DefaultDomainResolver::new())),
+        );
         let mut listens = Vec::new();
         if !listen.udp.is_empty() {
             let socket = Gated::bind(&listen.udp, desk.clone()).await?;
@@ -134,6 +158,9 @@ impl Edge {
         let edge = Arc::new(Self {
             ladders,
             layer: Arc::new(DialogLayer::new(inner.clone())),
+            health: Health::default(),
+            legs: Legs::default(),
+            pins,
             endpoint: inner.clone(),
             listens: RwLock::new(listens),
             external: listen.external,
@@ -152,6 +179,13 @@ impl Edge {
         Ok(edge)
     }
 
+    /// A dialog is over: nothing of it is kept.
+    pub(crate) fn forget(&self, id: &DialogId) {
+        self.layer.remove_dialog(id);
+        self.ladders.forget(&id.call_id);
+        self.legs.forget(&id.call_id);
+    }
+
     /// Where it listens.
     pub fn listens(&self) -> Vec<(Transport, SocketAddr)> {
         self.listens.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -168,6 +202,10 @@ impl Edge {
         (stats.running_transactions, stats.finished_transactions)
     }
 
+    pub(super) fn endpoint(&self) -> &EndpointInnerRef {
+        &self.endpoint
+    }
+
     /// Cancelled when the process stops.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stop
@@ -181,6 +219,10 @@ impl Edge {
             return;
         }
         if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
+            // RFC 3261 §12.2.2. The stack is silent about it where we were called.
+            if is_older(&dialog, request) {
+                return answer(transaction, StatusCode::ServerInternalError, Vec::new());
+            }
             let mut transaction = transaction;
             tokio::spawn(async move {
                 settled(|| dialog.state()).await;
@@ -189,11 +231,29 @@ impl Edge {
             });
             return;
         }
+        // The other side is quick: its 2xx was acknowledged, and the stack does not know the dialog by its full name yet.
+        if within && request.method != Method::Ack && self.ladders.knows(&call_id(request)) {
+            let edge = self.clone();
+            tokio::spawn(async move { edge.sort_late(transaction).await });
+            return;
+        }
         match request.method {
             Method::Ack => {}
             Method::Options if !within => answer(transaction, StatusCode::OK, abilities()),
             _ => answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new()),
         }
+    }
+
+    async fn sort_late(&self, mut transaction: Transaction) {
+        for _ in 0..LATE {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
+                settled(|| dialog.state()).await;
+                let _ = dialog.handle(&mut transaction).await;
+                return;
+            }
+        }
+        answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
     }
 
     /// How `peer` reaches us by this transport, as a Contact.
@@ -217,6 +277,17 @@ impl Edge {
         }
     }
 
+    /// Somebody's address, for the stack.
+    pub fn destination(&self, found: &Found) -> SipAddr {
+        let mut address = sip_addr(found.transport, found.at);
+        if let Some(name) = found.name.as_ref().filter(|_| found.transport == Transport::Tls) {
+            // The certificate is checked against the name, so the stack has to know it.
+            address.addr.host = Host::Domain(name.clone());
+            self.pins.pin(&address.addr, found.at);
+        }
+        address
+    }
+
     /// Calls somebody.
     ///
     /// # Errors
@@ -226,6 +297,16 @@ impl Edge {
         let (dialog, answer) = self.layer.do_invite_async(option, sender)?;
         Ok(Dialing { dialog, states, answer })
     }
+}
+
+/// Whether a request is older than what its dialog has seen.
+fn is_older(dialog: &Dialog, request: &Request) -> bool {
+    let Dialog::Invite(dialog) = dialog else { return false };
+    if dialog.role() != TransactionRole::Server || matches!(request.method, Method::Ack | Method::Cancel) {
+        return false;
+    }
+    let seen = dialog.snapshot().remote_cseq;
+    request.cseq_header().ok().and_then(|cseq| cseq.seq().ok()).is_some_and(|told| told < seen)
 }
 
 /// Our own address towards `peer`, where the one that we listen at is none.
@@ -240,6 +321,36 @@ fn local_ip(bound: IpAddr, peer: IpAddr) -> IpAddr {
         socket.local_addr()
     };
     towards().map_or(bound, |address| address.ip())
+}
+
+/// Names that were looked up before the stack got them: it goes where we found them, and nowhere else.
+#[derive(Debug, Default)]
+struct Pins(RwLock<HashMap<String, SocketAddr>>);
+
+impl Pins {
+    fn pin(&self, name: &HostWithPort, at: SocketAddr) {
+        let mut pins = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if pins.len() >= MOST_PINS {
+            pins.clear();
+        }
+        pins.insert(name.to_string(), at);
+    }
+}
+
+/// Reads [`Pins`].
+struct Pinned(Arc<Pins>, DefaultDomainResolver);
+
+#[async_trait]
+impl DomainResolver for Pinned {
+    async fn resolve(&self, target: &SipAddr) -> Result<SipAddr, Error> {
+        let pinned =
+            self.0.0.read().unwrap_or_else(PoisonError::into_inner).get(&target.addr.to_string()).copied();
+        match (pinned, target.r#type) {
+            (Some(at), Some(transport)) => Ok(sip_addr(transport, at)),
+            // A Contact or a route by name.
+            _ => self.1.resolve(target).await,
+        }
+    }
 }
 
 /// A call of ours that has no answer yet.

@@ -33,6 +33,14 @@ impl Inspector {
             Ok(id) => id.value().to_owned(),
             Err(_) => return,
         };
+        let headers = match message {
+            SipMessage::Request(request) => &request.headers,
+            SipMessage::Response(response) => &response.headers,
+        };
+        let why = headers.iter().find(|header| matches!(header, Header::Reason(_)));
+        if let Some(why) = why.filter(|_| inbound) {
+            self.ladders.gave(&call_id, why.value());
+        }
         self.ladders.saw(&call_id, inbound, || match message {
             SipMessage::Request(request) => request.method.to_string(),
             SipMessage::Response(response) => {

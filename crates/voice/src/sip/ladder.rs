@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::text::clean;
+
 /// So many messages of one call are remembered; of a longer one the beginning and the end.
 const MOST: usize = 400;
 
@@ -35,22 +37,37 @@ pub struct Message {
 pub struct Ladder {
     since: Instant,
     messages: Mutex<Vec<Message>>,
+    reasons: Mutex<[Option<String>; 2]>,
 }
 
 impl Default for Ladder {
     fn default() -> Self {
-        Self { since: Instant::now(), messages: Mutex::default() }
+        Self { since: Instant::now(), messages: Mutex::default(), reasons: Mutex::default() }
     }
 }
 
 impl Ladder {
     fn note(&self, party: Party, inbound: bool, what: String) {
-        let at_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at_ms = self.age_ms();
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         if messages.len() == MOST {
             messages.remove(MOST / 2);
         }
         messages.push(Message { at_ms, party, inbound, what });
+    }
+
+    /// The last `Reason` (RFC 3326) that a party gave.
+    pub fn reason(&self, party: Party) -> Option<String> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)[party as usize].clone()
+    }
+
+    fn gave(&self, party: Party, reason: String) {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)[party as usize] = Some(reason);
+    }
+
+    /// How long ago it began, milliseconds.
+    pub fn age_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What was said so far.
@@ -86,6 +103,14 @@ impl Ladders {
         self.map().insert(call_id.to_owned(), (ladder.clone(), party));
     }
 
+    /// As those with another Call-ID, whose place it is to take.
+    pub fn also(&self, call_id: &str, like: &str) {
+        let mut map = self.map();
+        if let Some(known) = map.get(like).cloned() {
+            map.insert(call_id.to_owned(), known);
+        }
+    }
+
     /// No longer.
     pub fn forget(&self, call_id: &str) {
         self.map().remove(call_id);
@@ -96,6 +121,14 @@ impl Ladders {
         let found = self.map().get(call_id).cloned();
         if let Some((ladder, party)) = found {
             ladder.note(party, inbound, what());
+        }
+    }
+
+    /// Somebody said why.
+    pub fn gave(&self, call_id: &str, reason: &str) {
+        let found = self.map().get(call_id).cloned();
+        if let Some((ladder, party)) = found {
+            ladder.gave(party, clean(reason).chars().take(200).collect());
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod edge;
 pub mod frag;
+pub mod health;
 pub mod inspect;
 pub mod ladder;
 pub mod leg;

@@ -165,6 +165,22 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// The other way round. None: it is no escaped text.
+pub fn unescaped(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let (high, low) =
+                (char::from(rest.next()?).to_digit(16)?, char::from(rest.next()?).to_digit(16)?);
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +216,8 @@ mod tests {
     #[test]
     fn a_uri_carries_it_escaped() {
         assert_eq!(escaped("00FA1B2C;encoding=hex").to_string(), "00FA1B2C%3Bencoding%3Dhex");
+        assert_eq!(unescaped("00FA1B2C%3Bencoding%3Dhex").as_deref(), Some("00FA1B2C;encoding=hex"));
+        assert_eq!((unescaped("%4"), unescaped("%zz"), unescaped("%ff")), (None, None, None));
         assert_eq!(quoted("a \"b\" \\\r\n c"), "\"a \\\"b\\\" \\\\   c\"");
     }
 }

@@ -96,7 +96,10 @@ impl Timer {
 
     /// For a refresh of ours within the dialog, of which we are the caller whoever made the call.
     pub fn refresh(self) -> Vec<Header> {
-        vec![Header::SessionExpires(format!("{};refresher=uac", self.seconds).into())]
+        vec![
+            Header::SessionExpires(format!("{};refresher=uac", self.seconds).into()),
+            Header::Supported("timer".into()),
+        ]
     }
 }
 

@@ -1,8 +1,9 @@
 //! The hand-back: we hang up, and say in the BYE what whoever called us needs to go on.
 
-use super::{Ended, Failed, Way};
+use super::{Doing, Ended, Failed, Method, Way};
 use crate::sip::leg::Stage;
 use crate::sip::text::{UuiPlace, reason};
+use interline_core::conversation::call::CallLeg;
 use rsipstack::sip::Header;
 
 /// Hangs up once everything was said. What is answered to the BYE does not matter.
@@ -27,6 +28,8 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
     if let Some(uui) = way.plan.uui(way.call.trunk.uui).filter(|uui| uui.place == UuiPlace::Header) {
         headers.push(Header::Other("User-to-User".into(), uui.value));
     }
+    let doing = Doing::new(way.call, CallLeg::Caller, Method::Bye, &way.call.began.from, &fields);
     leg.bye(headers).await;
+    doing.came(None, "handed back");
     Ok(Ended::HandedOff)
 }

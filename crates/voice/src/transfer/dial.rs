@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use interline_core::conversation::call::CallLeg;
 use interline_media::{Codec, Session, Srtp};
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::authenticate::Credential;
@@ -20,9 +21,10 @@ use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::sip::{Auth, Header, Param, Response, Transport, Uri};
 use secrecy::ExposeSecret as _;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failed, Phase, Plan, Progress};
+use super::{Doing, Failed, Method, Phase, Plan, Progress};
 use crate::call::Call;
 use crate::gate::check::split;
 use crate::gate::{ALLOW, SUPPORTED};
@@ -31,10 +33,16 @@ use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
 use crate::sip::text::{UuiPlace, reason};
 use crate::sip::timer::{Asked, USUAL, least};
-use crate::target::{find, is_trusted};
+use crate::target::{Found, find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
+/// A longer request should not go by UDP.
+const LONGEST_DATAGRAM: usize = 1_300;
+/// So long somebody who may take TCP is waited for.
+const CONNECT: Duration = Duration::from_secs(2);
+/// What the stack adds: first line, Via, From, To, Call-ID, CSeq, Contact and lengths, beside the URI in three of them.
+const FRAME: usize = 420;
 /// A cancelled INVITE is waited for so long, so that an answer that crosses is met.
 const CROSSING: Duration = Duration::from_secs(40);
 
@@ -57,7 +65,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
     for text in &plan.targets {
         targets.extend(plan.target(call, text).ok());
     }
-    let mut tried: Vec<String> = Vec::new();
+    let mut tried: Vec<Uri> = Vec::new();
     let mut terms = Terms {
         codecs: call.trunk.codecs.clone(),
         srtp: call.trunk.media(None).srtp,
@@ -65,10 +73,13 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
         expires: USUAL,
     };
     while let Some(uri) = targets.pop_front() {
-        tried.push(uri.to_string());
+        tried.push(uri.clone());
         match once(call, plan, &uri, &terms, until, &mut early).await {
             Ok(leg) => return Ok(leg),
             Err(Unanswered::Failed(failed)) => return Err(failed),
+            // Somebody else may be there.
+            Err(Unanswered::Lost(failed)) => refused = failed,
+            Err(Unanswered::TooLong) => {}
             Err(Unanswered::Response(response)) => {
                 let code = response.status_code.code();
                 refused = Failed::by(Phase::Invite, code);
@@ -119,6 +130,10 @@ impl Terms {
 
 enum Unanswered {
     Failed(Failed),
+    /// Nothing was heard of it.
+    Lost(Failed),
+    /// It was not sent: it is too long for a datagram.
+    TooLong,
     Response(Box<Response>),
 }
 
@@ -130,13 +145,47 @@ async fn once(
     until: Instant,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
+    let found = find(uri, call.trunk.transport, is_trusted(uri, &plan.guard)).await;
+    let mut failed = Unanswered::Failed(Failed::by(Phase::Target, 502));
+    let mut next: VecDeque<Found> = found.unwrap_or_default().into();
+    while let Some(found) = next.pop_front() {
+        failed = match at(call, plan, uri, terms, &found, until, early).await {
+            Ok(leg) => return Ok(leg),
+            // RFC 3261 §18.1.1: by TCP, and if nobody is there, by UDP nevertheless.
+            Err(Unanswered::TooLong) => {
+                let connects = tokio::time::timeout(CONNECT, TcpStream::connect(found.at)).await;
+                let transport = if matches!(connects, Ok(Ok(_))) { Transport::Tcp } else { Transport::Udp };
+                next.push_front(Found { fixed: true, transport, ..found });
+                continue;
+            }
+            // RFC 3263 §4.3: the next address, where this one does not answer or does not want.
+            Err(Unanswered::Lost(failed)) => Unanswered::Lost(failed),
+            Err(Unanswered::Response(response)) if response.status_code.code() == 503 => {
+                Unanswered::Response(response)
+            }
+            Err(other) => return Err(other),
+        };
+    }
+    Err(failed)
+}
+
+/// Calls a target at one of its addresses.
+async fn at(
+    call: &Call,
+    plan: &Plan,
+    uri: &Uri,
+    terms: &Terms,
+    found: &Found,
+    until: Instant,
+    early: &mut impl FnMut(Early<'_>),
+) -> Result<Leg, Unanswered> {
     let fail = |failed| Err(Unanswered::Failed(failed));
-    let Ok(address) = find(uri, call.trunk.transport, is_trusted(uri, &plan.guard)).await else {
-        return fail(Failed::by(Phase::Target, 502));
-    };
-    let Ok(peer) = address.get_socketaddr() else { return fail(Failed::by(Phase::Target, 502)) };
-    let transport = address.r#type.unwrap_or(Transport::Udp);
-    let contact = call.edge.contact(transport, peer.ip());
+    call.edge.health.know(uri, found);
+    if call.edge.health.is_dead(found) {
+        return Err(Unanswered::Lost(Failed::by(Phase::Target, 408)));
+    }
+    let transport = found.transport;
+    let contact = call.edge.contact(transport, found.at.ip());
     let local = match contact.host_with_port.host {
         rsipstack::sip::Host::IpAddr(ip) => Some(ip),
         rsipstack::sip::Host::Domain(_) => None,
@@ -144,18 +193,23 @@ async fn once(
     let mut options = call.trunk.media(local);
     (options.codecs, options.srtp) = (terms.codecs.clone(), terms.srtp);
     let Ok(session) = call.media.session(options) else { return fail(Failed::by(Phase::Target, 503)) };
-    let call_id = uuid::Uuid::new_v4().to_string();
-    call.edge.ladders.follow(&call_id, &call.ladder, Party::Agent);
     let Some(headers) = headers(call, plan, terms.expires) else {
-        call.edge.ladders.forget(&call_id);
         return fail(Failed::by(Phase::Target, 483));
     };
+    let offer = session.offer().into_bytes();
+    let is_long = length(uri, &headers) + offer.len() > LONGEST_DATAGRAM;
+    if is_long && transport == Transport::Udp && !found.fixed {
+        return Err(Unanswered::TooLong);
+    }
+    let call_id = uuid::Uuid::new_v4().to_string();
+    call.edge.ladders.follow(&call_id, &call.ladder, Party::Agent);
+    let destination = call.edge.destination(found);
     let option = InviteOption {
         caller_display_name: plan.caller_id.is_none().then(|| call.began.name.clone()).flatten(),
         caller: caller(call, plan, &contact),
         callee: uri.clone(),
-        destination: Some(address),
-        offer: Some(session.offer().into_bytes()),
+        destination: Some(destination),
+        offer: Some(offer),
         contact,
         credential: call.trunk.account.as_ref().map(|account| Credential {
             username: account.username.clone(),
@@ -174,7 +228,16 @@ async fn once(
     };
     let ringing = Ringing::new(dialing, call_id, call.edge.clone());
     let info_digits = call.trunk.digits == crate::trunk::Digits::Info;
-    answered(ringing, session, until, call.trunk.account.clone(), info_digits, early).await
+    let fields = plan.fields.clone().and(&call.trunk.fields);
+    let doing = Doing::new(call, CallLeg::Agent, Method::Invite, &uri.to_string(), &fields);
+    let result = answered(ringing, session, until, call.trunk.account.clone(), info_digits, early).await;
+    match &result {
+        Ok(_) => doing.came(Some(200), "answered"),
+        Err(Unanswered::Response(response)) => doing.came(Some(response.status_code.code()), "refused"),
+        Err(Unanswered::Failed(failed)) => doing.came(Some(failed.code), "not answered"),
+        Err(Unanswered::Lost(_) | Unanswered::TooLong) => doing.came(None, "not reached"),
+    }
+    result
 }
 
 /// An INVITE without a final response. Dropped, it is cancelled, and cleaned up after.
@@ -219,14 +282,17 @@ async fn answered(
     info_digits: bool,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
-    let lost = || Unanswered::Failed(Failed::by(Phase::Invite, 502));
-    let (mut rings, mut heard) = (false, false);
+    let lost = || Unanswered::Lost(Failed::by(Phase::Invite, 502));
+    let (mut rings, mut heard, mut behind) = (false, false, Vec::new());
     let outcome = loop {
         let Some(Dialing { states, answer, .. }) = &mut ringing.dialing else { return Err(lost()) };
         tokio::select! {
             outcome = answer => break outcome,
             Some(state) = states.recv() => {
-                let DialogState::Early(_, response) = state else { continue };
+                let DialogState::Early(_, response) = state else {
+                    behind.push(state);
+                    continue;
+                };
                 if !std::mem::replace(&mut rings, true) {
                     early(Early::Progress(Progress::Ringing));
                 }
@@ -255,8 +321,18 @@ async fn answered(
     // What was agreed with early media may stand in the 2xx again, or not at all.
     let usable = if body.is_empty() { heard } else { session.accept(&body).is_ok() };
     let timer = Asked::of(response.headers.iter()).as_caller();
-    let leg =
-        Leg::new(Parts { edge, call_id, dialog, states, session, account, info_digits, up: true, timer });
+    let leg = Leg::new(Parts {
+        edge,
+        call_id,
+        dialog,
+        behind,
+        states,
+        session,
+        account,
+        info_digits,
+        up: true,
+        timer,
+    });
     if !usable {
         leg.bye(vec![reason("SIP", 488, "no usable answer")]).await;
         return Err(Unanswered::Failed(Failed::by(Phase::Invite, 488)));
@@ -270,7 +346,7 @@ fn over(edge: &Edge, id: &DialogId, call_id: &str) {
 }
 
 /// The targets that a 3xx names, the best first: those that the trunk allows, and that were not tried.
-fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> Vec<Uri> {
+fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[Uri]) -> Vec<Uri> {
     let lines =
         response.headers.iter().filter(|header| matches!(header, Header::Contact(_))).map(Header::value);
     let mut found: Vec<(f32, Uri)> = Vec::new();
@@ -282,7 +358,7 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
         let weight =
             rest.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
         if let Ok(uri) = plan.target(call, uri)
-            && !tried.contains(&uri.to_string())
+            && !tried.iter().any(|known| is_same(known, &uri))
         {
             found.push((weight, uri));
         }
@@ -290,6 +366,18 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[String]) -> 
     found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     found.truncate(MOST_TARGETS);
     found.into_iter().map(|(_, uri)| uri).collect()
+}
+
+/// Whether two name the same: parameters, as of transport, lead to no other.
+fn is_same(one: &Uri, other: &Uri) -> bool {
+    one.user() == other.user() && one.host_with_port == other.host_with_port
+}
+
+/// How long a request will be, about.
+fn length(uri: &Uri, headers: &[Header]) -> usize {
+    FRAME
+        + 2 * uri.to_string().len()
+        + headers.iter().map(|header| header.to_string().len() + 2).sum::<usize>()
 }
 
 /// Who seems to call: the plan's caller id, or the caller; at our own address.
@@ -314,6 +402,10 @@ fn headers(call: &Call, plan: &Plan, expires: u32) -> Option<Vec<Header>> {
     ];
     if let Some(uui) = plan.uui(call.trunk.uui).filter(|uui| uui.place != UuiPlace::Off) {
         headers.push(Header::Other("User-to-User".into(), uui.value));
+    }
+    if let Some(replaces) = &plan.replaces {
+        headers.push(Header::Replaces(replaces.value().into()));
+        headers.push(Header::Require("replaces".into()));
     }
     headers.extend(plan.fields.clone().and(&call.trunk.fields).headers());
     Some(headers)

@@ -1,15 +1,32 @@
 //! The transfer by INVITE: we call the agent, and join the two legs.
 
+use interline_core::conversation::call::CallLeg;
 use interline_media::{Bridge, Play, Playing, bridge, one_way};
 use tokio::sync::mpsc;
 
 use super::dial::{Early, dial};
-use super::{Ended, Failed, Phase, Progress, Way, Whisper, onward};
+use super::{Doing, Ended, Failed, Method, Phase, Progress, Way, Whisper, onward};
 use crate::sip::leg::{Gone, Leg, Referred, Stage};
-use crate::sip::text::reason;
+use crate::sip::text::{Fields, reason};
 
 /// Calls, joins, and stays until one of them leaves.
 pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
+    match reach(way).await? {
+        Reached::Agent(agent) => talk(way, agent).await,
+        Reached::Nobody(ended) => Ok(ended),
+    }
+}
+
+/// Who was reached.
+pub(super) enum Reached {
+    /// An agent, who accepted if that is asked for.
+    Agent(Leg),
+    /// It ended before.
+    Nobody(Ended),
+}
+
+/// Calls, and lets the agent accept.
+pub(super) async fn reach(way: &Way<'_>) -> Result<Reached, Failed> {
     let caller = &way.call.leg;
     if caller.stage() == Stage::Early {
         way.call.answer();
@@ -30,16 +47,15 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
         tokio::select! {
             agent = calling => agent?,
             _ = caller.gone() => return Err(Failed::caller_left()),
-            () = way.stop.cancelled() => return Ok(Ended::Stopped),
+            () = way.stop.cancelled() => return Ok(Reached::Nobody(Ended::Stopped)),
         }
     };
     if let Some(whisper) = &way.plan.whisper
         && let Some(ended) = accepts(way, &agent, whisper).await?
     {
-        return Ok(ended);
+        return Ok(Reached::Nobody(ended));
     }
-    drop(heard);
-    talk(way, agent).await
+    Ok(Reached::Agent(agent))
 }
 
 /// The agent hears what it is about, and decides by a key. None: it accepted.
@@ -72,8 +88,11 @@ async fn accepts(way: &Way<'_>, agent: &Leg, whisper: &Whisper) -> Result<Option
     Err(Failed::by(Phase::Invite, 603))
 }
 
-async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
+/// Joins them, until one of them leaves.
+pub(super) async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
     let caller = &way.call.leg;
+    let with = agent.dialog().snapshot().remote_uri.to_string();
+    let doing = Doing::new(way.call, CallLeg::Agent, Method::Bye, &with, &Fields::default());
     // Whoever is there is heard at once, and not after "I am connecting you".
     caller.session().abort();
     way.tell(Progress::Bridged).await;
@@ -86,7 +105,10 @@ async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
                 Gone::Silent => (Ended::CallerLeft, reason("SIP", 408, "no media")),
                 Gone::Left | Gone::Ended | Gone::Lost => (Ended::CallerLeft, reason("Q.850", 16, "the caller left")),
             },
-            _ = agent.gone() => return Ok(Ended::AgentLeft),
+            gone = agent.gone() => {
+                doing.came(None, &gone.in_words("the agent"));
+                return Ok(Ended::AgentLeft);
+            }
             () = way.stop.cancelled() => break (Ended::Stopped, reason("Q.850", 16, "the transfer is over")),
             referred = asked(&mut refers) => {
                 if let Some(next) = onward::run(way, &agent, referred).await {
@@ -96,6 +118,7 @@ async fn talk(way: &Way<'_>, mut agent: Leg) -> Result<Ended, Failed> {
         }
     };
     agent.bye(vec![why]).await;
+    doing.came(None, Gone::Ended.in_words("the agent").as_str());
     Ok(ended)
 }
 

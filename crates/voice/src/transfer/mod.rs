@@ -4,8 +4,10 @@
 //! |---|---|---|---|
 //! | INVITE | we call the agent and join the two legs | the agent's 200 | yes |
 //! | REFER | the caller's side is asked to call | the final NOTIFY, or its BYE after a 2xx | while our leg is up |
+//! | REFER, attended | the agent is called first, then the caller's side is asked to take our place there | as REFER; else we join the two legs | yes |
 //! | BYE | we hang up, with header fields for who called us | it was sent | no |
 
+pub mod attended;
 pub mod bye;
 pub mod dial;
 pub mod invite;
@@ -16,12 +18,15 @@ pub mod refer;
 use std::time::{Duration, Instant};
 
 use interline_connector::guard::Guard;
+use interline_core::conversation::call::{CallLeg, CallRecord, SentField};
 use interline_media::Prompt;
 use rsipstack::sip::{HostWithPort, Uri};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::{Call, Record};
+use crate::call::Call;
+use crate::sip::ladder::Party;
+use crate::sip::leg::{Replaces, Stage};
 use crate::sip::text::{Fields, Uui, UuiPlace};
 use crate::target::{Allowed, Refused, read};
 use crate::trunk::Patience;
@@ -93,6 +98,8 @@ pub struct Plan {
     pub whisper: Option<Whisper>,
     /// The agent may transfer the call onwards.
     pub onward: bool,
+    /// The call takes the place of one that the target has (RFC 3891).
+    pub replaces: Option<Replaces>,
     /// Whom it may call, beside whom the trunk may.
     pub allowed: Permits,
     /// Which private addresses the operator named.
@@ -183,28 +190,93 @@ impl Call {
         stop: CancellationToken,
     ) -> Result<Ended, Failed> {
         let one_at_a_time = self.in_transfer.lock().await;
-        let began = Instant::now();
         let way = Way { call: self, plan, progress, stop };
         let result = match plan.method {
             Method::Invite => invite::run(&way).await,
+            Method::Refer if plan.whisper.is_some() => attended::run(&way).await,
             Method::Refer => refer::run(&way).await,
             Method::Bye => bye::run(&way).await,
         };
         drop(one_at_a_time);
-        self.record(Record {
-            method: plan.method.name(),
-            target: plan.targets.join(", "),
-            fields: plan.fields.iter().map(|(name, _)| name.to_owned()).collect(),
-            result: match &result {
-                Ok(Ended::HandedOff) => "handed off".into(),
-                Ok(Ended::AgentLeft) => "the agent left".into(),
-                Ok(Ended::CallerLeft) => "the caller left".into(),
-                Ok(Ended::Stopped) => "ended".into(),
-                Err(failed) => failed.typed().code.unwrap_or_default(),
-            },
-            took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
+        if let Err(failed) = &result
+            && failed.phase == Phase::Target
+        {
+            // Nothing was sent, so nothing else tells of it.
+            let doing =
+                Doing::new(self, CallLeg::Agent, plan.method, &plan.targets.join(", "), &Fields::default());
+            doing.came(Some(failed.code), &failed.typed().code.unwrap_or_default());
+        }
+        if let Stage::Gone(gone) = self.leg.stage() {
+            self.over(gone);
+        }
         result
+    }
+}
+
+/// What is known of something that was done on a leg, while it goes on. Dropped, it was given up.
+pub(crate) struct Doing<'a> {
+    call: &'a Call,
+    record: Option<CallRecord>,
+    began: Instant,
+}
+
+impl<'a> Doing<'a> {
+    /// Begins. `fields`: what is sent along.
+    pub fn new(call: &'a Call, leg: CallLeg, method: Method, target: &str, fields: &Fields) -> Self {
+        let sent = fields.iter().map(|(name, value)| SentField {
+            name: name.to_owned(),
+            // Flows and scripts may say anything in theirs, and the link to the transcript is a key.
+            value: name.eq_ignore_ascii_case("X-Conversation-Id").then(|| value.to_owned()),
+        });
+        let record = CallRecord {
+            leg,
+            method: method.name().to_owned(),
+            target: without_secrets(target),
+            sent: sent.collect(),
+            code: None,
+            reason: None,
+            result: String::new(),
+            took_ms: 0,
+        };
+        Self { call, record: Some(record), began: Instant::now() }
+    }
+
+    /// It came to this.
+    pub fn came(mut self, code: Option<u16>, result: &str) {
+        self.note(code, result);
+    }
+
+    fn note(&mut self, code: Option<u16>, result: &str) {
+        let Some(record) = self.record.take() else { return };
+        let party = match record.leg {
+            CallLeg::Caller => Party::Caller,
+            CallLeg::Agent => Party::Agent,
+        };
+        self.call.record(CallRecord {
+            code,
+            reason: self.call.ladder.reason(party),
+            result: result.to_owned(),
+            took_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..record
+        });
+    }
+}
+
+impl Drop for Doing<'_> {
+    fn drop(&mut self) {
+        self.note(None, "given up");
+    }
+}
+
+/// A URI without its header part, where user-to-user information may stand, and without a password.
+fn without_secrets(target: &str) -> String {
+    let uri = target.trim_matches(['<', '>']).split('?').next().unwrap_or_default();
+    match uri.split_once('@') {
+        Some((user, host)) => {
+            let scheme = if user.starts_with("sip") { 2 } else { 1 };
+            format!("{}@{host}", user.split(':').take(scheme).collect::<Vec<_>>().join(":"))
+        }
+        None => uri.to_owned(),
     }
 }
 
@@ -219,5 +291,21 @@ pub(crate) struct Way<'a> {
 impl Way<'_> {
     pub async fn tell(&self, progress: Progress) {
         let _ = self.progress.send(progress).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn a_record_tells_no_secret() {
+        for (target, told) in [
+            ("<sip:agent@desk.example?User-to-User=00AB>", "sip:agent@desk.example"),
+            ("sip:agent:s3cret@desk.example;transport=tls", "sip:agent@desk.example;transport=tls"),
+            ("+15551234567", "+15551234567"),
+        ] {
+            assert_eq!(without_secrets(target), told);
+        }
     }
 }

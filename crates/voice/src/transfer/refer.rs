@@ -3,11 +3,12 @@
 //! A 2xx only says that it will be tried. How it went, the final NOTIFY tells; or the caller's side hangs up, which after a
 //! 2xx means that it is busy elsewhere. Silence is decided by the plan.
 
+use interline_core::conversation::call::CallLeg;
 use rsipstack::sip::{Header, Response};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Ended, Failed, NoNews, Phase, Progress, Way};
+use super::{Doing, Ended, Failed, Method, NoNews, Phase, Progress, Way};
 use crate::sip::frag::News;
 use crate::sip::leg::{Gone, Stage};
 use crate::sip::text::{UuiPlace, clean, escaped, reason};
@@ -28,15 +29,27 @@ pub(super) async fn run(way: &Way<'_>) -> Result<Ended, Failed> {
         _ = leg.gone() => return Err(Failed::caller_left()),
         () = way.stop.cancelled() => return Ok(Ended::Stopped),
     }
-    let asked = tokio::select! {
-        asked = leg.refer(to, headers(way)) => asked,
-        _ = leg.gone() => return Err(Failed::caller_left()),
-    };
-    let result = came_of_it(way, asked).await;
-    leg.no_more_news();
+    let result = refer(way, to).await;
     if result == Ok(Ended::HandedOff) {
         // Whoever hangs up first.
         leg.bye(vec![reason("Q.850", 16, "transferred")]).await;
+    }
+    result
+}
+
+/// Asks the caller's side to call somebody, and waits for what comes of it.
+pub(super) async fn refer(way: &Way<'_>, to: String) -> Result<Ended, Failed> {
+    let leg = &way.call.leg;
+    let fields = way.plan.fields.clone().and(&way.call.trunk.fields);
+    let doing = Doing::new(way.call, CallLeg::Caller, Method::Refer, &to, &fields);
+    let result = tokio::select! {
+        asked = leg.refer(to, headers(way)) => came_of_it(way, asked).await,
+        _ = leg.gone() => Err(Failed::caller_left()),
+    };
+    leg.no_more_news();
+    match &result {
+        Ok(ended) => doing.came(None, if *ended == Ended::HandedOff { "handed off" } else { "ended" }),
+        Err(failed) => doing.came(Some(failed.code), &failed.typed().code.unwrap_or_default()),
     }
     result
 }
@@ -120,6 +133,7 @@ fn refer_to(way: &Way<'_>) -> Result<String, Failed> {
     })
 }
 
+/// What a REFER says beside whom to call.
 fn headers(way: &Way<'_>) -> Vec<Header> {
     let call = way.call;
     let by = way.plan.referred_by.as_deref().and_then(|by| read(by, Some(&call.home())).ok());

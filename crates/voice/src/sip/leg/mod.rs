@@ -3,15 +3,17 @@
 //! A leg sees to everything that is the same for callers and agents: offers within the dialog and hold, digits by INFO,
 //! liveness, challenges, who hung up. What a call is for is decided in `call` and `transfer`.
 
+mod replace;
 mod within;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use interline_media::{Event, Session};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Method, Request, Response};
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -20,7 +22,9 @@ use crate::sip::edge::{Edge, abilities, settled};
 use crate::sip::frag::News;
 use crate::sip::inspect::CHALLENGED;
 use crate::sip::text::reason;
-use crate::sip::timer::Timer;
+use crate::sip::timer::{Timer, least};
+use replace::Replacement;
+pub use replace::{Legs, Replaces};
 
 /// Where a leg stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,18 @@ pub enum Gone {
     Lost,
 }
 
+impl Gone {
+    /// For people; `who` is on the other side.
+    pub fn in_words(self, who: &str) -> String {
+        match self {
+            Self::Left => format!("{who} left"),
+            Self::Ended => "ended by us".into(),
+            Self::Silent => "no sound any more".into(),
+            Self::Lost => "lost".into(),
+        }
+    }
+}
+
 /// The other side wants us to refer it, or rather: to call somebody else for it.
 pub struct Referred {
     /// The REFER.
@@ -58,13 +74,16 @@ pub struct Referred {
 #[derive(Clone)]
 pub struct Leg(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     edge: Arc<Edge>,
-    call_id: String,
-    dialog: InviteDialog,
+    /// Another may come in its place (RFC 3891).
+    dialog: Mutex<InviteDialog>,
+    replaced: mpsc::Sender<Replacement>,
     session: Session,
     account: Option<Account>,
     stage: watch::Sender<Stage>,
+    /// Requests within the dialog that were answered.
+    answered: watch::Sender<u64>,
     /// Ours was the offer, so that the answer comes with the ACK.
     offered: AtomicBool,
     /// We asked the other side for something about the session, and have no answer yet.
@@ -95,6 +114,8 @@ pub struct Parts {
     pub call_id: String,
     /// The dialog.
     pub dialog: InviteDialog,
+    /// What happened to the dialog before anybody took care of it.
+    pub behind: Vec<DialogState>,
     /// What happens to the dialog.
     pub states: DialogStateReceiver,
     /// Its media.
@@ -112,25 +133,31 @@ pub struct Parts {
 impl Leg {
     /// Takes care of a dialog from now on, until it is gone.
     pub fn new(parts: Parts) -> Self {
-        let Parts { edge, call_id, dialog, states, session, account, info_digits, up, timer } = parts;
+        let Parts { edge, call_id, dialog, behind, states, session, account, info_digits, up, timer } = parts;
         let (stage, _) = watch::channel(if up { Stage::Up } else { Stage::Early });
         let events = session.events();
+        let (replaced, replacements) = mpsc::channel(1);
         let leg = Self(Arc::new(Inner {
             edge,
-            call_id,
-            dialog,
+            dialog: Mutex::new(dialog),
+            replaced,
             session,
             account,
             stage,
+            answered: watch::channel(0).0,
             offered: AtomicBool::new(false),
             asking: AtomicBool::new(false),
             info_digits,
             timer: Mutex::new(timer.map(|timer| (timer, Instant::now()))),
             listeners: Mutex::default(),
         }));
+        leg.0.edge.legs.keep(&call_id, &leg.0);
         let served = leg.clone();
         tokio::spawn(async move {
-            let gone = served.serve(states, events).await;
+            let gone = match served.catch_up(behind).await {
+                Some(gone) => gone,
+                None => served.serve(states, events, replacements).await,
+            };
             served.over(gone);
         });
         leg
@@ -141,14 +168,9 @@ impl Leg {
         &self.0.session
     }
 
-    /// Its dialog.
-    pub fn dialog(&self) -> &InviteDialog {
-        &self.0.dialog
-    }
-
-    /// Its Call-ID.
-    pub fn call_id(&self) -> &str {
-        &self.0.call_id
+    /// Its dialog, as of now.
+    pub fn dialog(&self) -> InviteDialog {
+        self.0.dialog.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where it stands now.
@@ -205,6 +227,13 @@ impl Leg {
         receiver
     }
 
+    /// Answers a REFER. Returns when the answer was sent: what is told of it then must not overtake it.
+    pub async fn answer(&self, referred: Referred, code: StatusCode) {
+        let mut answered = self.0.answered.subscribe();
+        let _ = referred.answer.respond(code, None, None).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), answered.changed()).await;
+    }
+
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
         self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,13 +242,13 @@ impl Leg {
 
     /// Says that it rings.
     pub fn ringing(&self) {
-        let _ = self.0.dialog.ringing(None, None);
+        let _ = self.dialog().ringing(None, None);
     }
 
     /// Lets the caller hear something before it is answered.
     pub fn early_media(&self, answer: String) {
         let headers = vec![sdp()];
-        let _ = self.0.dialog.ringing(Some(headers), Some(answer.into_bytes()));
+        let _ = self.dialog().ringing(Some(headers), Some(answer.into_bytes()));
     }
 
     /// Answers. `offered`: the body is an offer, because the caller made none.
@@ -228,12 +257,12 @@ impl Leg {
         headers.extend(abilities());
         headers.extend(self.timer().map(|(timer, _)| timer.answer()).unwrap_or_default());
         headers.push(sdp());
-        let _ = self.0.dialog.accept(Some(headers), Some(body.into_bytes()));
+        let _ = self.dialog().accept(Some(headers), Some(body.into_bytes()));
     }
 
     /// Turns the call away.
     pub fn reject(&self, code: u16) {
-        let _ = self.0.dialog.reject(Some(code.into()), None);
+        let _ = self.dialog().reject(Some(code.into()), None);
     }
 
     // ── within the dialog ────────────────────────────────────────────────────────────────────────────────────────
@@ -253,7 +282,7 @@ impl Leg {
 
     /// A 2xx was sent.
     fn answered(&self) -> bool {
-        matches!(self.0.dialog.state(), DialogState::WaitAck(..) | DialogState::Confirmed(..))
+        matches!(self.dialog().state(), DialogState::WaitAck(..) | DialogState::Confirmed(..))
     }
 
     /// Asks the other side to go elsewhere. The first news may come before the response, so both are returned at once.
@@ -278,8 +307,8 @@ impl Leg {
         headers: Vec<Header>,
         body: Option<Vec<u8>>,
     ) -> Option<Response> {
-        settled(|| self.0.dialog.state()).await;
-        let first = self.0.dialog.request(method, Some(headers.clone()), body.clone()).await.ok()??;
+        settled(|| self.dialog().state()).await;
+        let first = self.dialog().request(method, Some(headers.clone()), body.clone()).await.ok()??;
         let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
             return Some(first);
         };
@@ -287,7 +316,7 @@ impl Leg {
         if let Some(proof) = self.proof(&response, method, *real) {
             let mut proven = headers;
             proven.push(proof);
-            response = self.0.dialog.request(method, Some(proven), body).await.ok()??;
+            response = self.dialog().request(method, Some(proven), body).await.ok()??;
         }
         if CHALLENGED.iter().any(|(_, ours)| *ours == response.status_code.code()) {
             response.status_code = (*real).into();
@@ -297,7 +326,7 @@ impl Leg {
 
     fn proof(&self, challenge: &Response, method: Method, code: u16) -> Option<Header> {
         let account = self.0.account.as_ref()?;
-        let uri = self.0.dialog.snapshot().remote_uri.to_string();
+        let uri = self.dialog().snapshot().remote_uri.to_string();
         let challenges = challenge.headers.iter().filter_map(|header| match header {
             Header::WwwAuthenticate(value) => Some(value.value()),
             Header::ProxyAuthenticate(value) => Some(value.value()),
@@ -312,28 +341,37 @@ impl Leg {
         })
     }
 
-    /// Changes the session: a new offer within the dialog. False: the other side did not take it.
-    pub async fn reoffer(&self) -> bool {
+    /// Sends the description in force once more. False: the other side does not know of the call, or does not answer.
+    async fn reinvites(&self, mut headers: Vec<Header>) -> bool {
         self.0.asking.store(true, Ordering::Relaxed);
-        let offer = self.0.session.offer();
-        let answer =
-            self.0.dialog.reinvite_with_glare_retry(Some(vec![sdp()]), Some(offer.into_bytes()), 3).await;
+        // RFC 4028 §7.4: unchanged, so that nothing has to be agreed anew.
+        let body = self.0.session.current().unwrap_or_else(|| self.0.session.offer());
+        headers.push(sdp());
+        let answer = self.dialog().reinvite_with_glare_retry(Some(headers), Some(body.into_bytes()), 3).await;
         self.0.asking.store(false, Ordering::Relaxed);
-        let taken = match answer {
-            Ok(Some(response)) if response.status_code.code() / 100 == 2 => {
-                self.0.session.accept(&String::from_utf8_lossy(&response.body)).is_ok()
-            }
-            Ok(_) | Err(_) => false,
-        };
-        if !taken {
-            self.0.session.reject();
-        }
-        taken
+        let code = answer.ok().flatten().map_or(408, |answer| answer.status_code.code());
+        !matches!(code, 408 | 481)
     }
 
     // ── what happens to it ───────────────────────────────────────────────────────────────────────────────────────
 
-    async fn serve(&self, mut states: DialogStateReceiver, events: Option<mpsc::Receiver<Event>>) -> Gone {
+    /// What came before the leg was there: a quick other side asks, or hangs up, right behind its answer.
+    async fn catch_up(&self, behind: Vec<DialogState>) -> Option<Gone> {
+        for state in behind {
+            match state {
+                DialogState::Terminated(_, why) => return Some(self.why(&why)),
+                state => self.state(state).await,
+            }
+        }
+        None
+    }
+
+    async fn serve(
+        &self,
+        mut states: DialogStateReceiver,
+        events: Option<mpsc::Receiver<Event>>,
+        mut replacements: mpsc::Receiver<Replacement>,
+    ) -> Gone {
         let mut events = events.unwrap_or_else(|| mpsc::channel(1).1);
         loop {
             tokio::select! {
@@ -355,6 +393,7 @@ impl Leg {
                     }
                     Event::Held(_) | Event::FirstPacket | Event::Misheard => {}
                 },
+                Some(next) = replacements.recv() => states = self.replaced(next, states),
                 gone = self.gone() => return gone,
                 () = self.due() => if let Some(gone) = self.is_due().await {
                     return gone;
@@ -376,6 +415,11 @@ impl Leg {
         }
     }
 
+    /// What was agreed about liveness is this from now on.
+    fn keep_time(&self, timer: Timer) {
+        *self.0.timer.lock().unwrap_or_else(PoisonError::into_inner) = Some((timer, Instant::now()));
+    }
+
     async fn due(&self) {
         match self.timer() {
             Some((timer, since)) => sleep_until(since + timer.due()).await,
@@ -394,23 +438,32 @@ impl Leg {
         let leg = self.clone();
         // Not waited for here: what the other side asks meanwhile has to be answered.
         tokio::spawn(async move {
-            let answer = leg.request(Method::Update, timer.refresh(), None).await;
-            let code = answer.map_or(408, |answer| answer.status_code.code());
-            let there = match code {
-                200..=299 => true,
-                // It has no UPDATE.
-                405 | 501 => leg.reoffer().await,
-                code => !matches!(code, 408 | 481),
-            };
-            if !there {
+            if !leg.refreshes(timer).await {
                 leg.over(Gone::Lost);
             }
         });
         None
     }
 
+    /// Says that we are still there. False: the other side is not.
+    async fn refreshes(&self, mut timer: Timer) -> bool {
+        let mut answer = self.request(Method::Update, timer.refresh(), None).await;
+        let longer = answer.as_ref().filter(|answer| answer.status_code.code() == 422);
+        if let Some(seconds) = longer.and_then(|answer| least(answer.headers.iter())) {
+            timer.seconds = timer.seconds.max(seconds);
+            self.keep_time(timer);
+            answer = self.request(Method::Update, timer.refresh(), None).await;
+        }
+        match answer.map_or(408, |answer| answer.status_code.code()) {
+            200..=299 => true,
+            // It has no UPDATE.
+            405 | 501 => self.reinvites(timer.refresh()).await,
+            code => !matches!(code, 408 | 481),
+        }
+    }
+
     fn why(&self, why: &TerminatedReason) -> Gone {
-        let is_caller = self.0.dialog.role() == rsipstack::transaction::key::TransactionRole::Server;
+        let is_caller = self.dialog().role() == rsipstack::transaction::key::TransactionRole::Server;
         match why {
             TerminatedReason::UacBye | TerminatedReason::UacCancel if is_caller => Gone::Left,
             TerminatedReason::UasBye if !is_caller => Gone::Left,
@@ -432,8 +485,7 @@ impl Leg {
         }
         self.0.session.close();
         *self.listeners() = Listeners::default();
-        self.0.edge.layer.remove_dialog(&self.0.dialog.id());
-        self.0.edge.ladders.forget(&self.0.call_id);
+        self.0.edge.forget(&self.dialog().id());
     }
 }
 

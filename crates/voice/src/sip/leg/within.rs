@@ -50,9 +50,10 @@ impl Leg {
 
     /// The ACK came. The stack tells it again after each request within the dialog.
     async fn confirmed(&self) {
+        self.0.answered.send_modify(|count| *count += 1);
         self.pass_news_on();
         if self.0.offered.swap(false, Ordering::Relaxed) {
-            let body = self.0.dialog.last_remote_ack().map(|ack| ack.body).unwrap_or_default();
+            let body = self.dialog().last_remote_ack().map(|ack| ack.body).unwrap_or_default();
             if self.0.session.accept(&String::from_utf8_lossy(&body)).is_err() {
                 self.0.stage.send_replace(Stage::Up);
                 let leg = self.clone();
@@ -97,6 +98,9 @@ impl Leg {
             Ok(body) => {
                 let mut headers = abilities();
                 let timer = Asked::of(request.headers.iter()).as_called();
+                if let Some(timer) = timer {
+                    self.keep_time(timer);
+                }
                 headers.extend(timer.map(Timer::answer).unwrap_or_default());
                 headers.extend(body.is_some().then(sdp));
                 handle.respond(StatusCode::OK, Some(headers), body.map(String::into_bytes)).await
