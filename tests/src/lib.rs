@@ -13,7 +13,8 @@
 //! | `document.rs` | an app's file with any agent systems |
 //! | `operator.rs` | the operator's program: the API, with a key |
 //! | `shelf.rs` | files at a BotKit |
-//! | `sipp.rs` | callers and agents on the telephone |
+//! | `sipp.rs` | callers and agents on the telephone, message by message |
+//! | `baresip.rs` | people with a softphone |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
 //! | `postgres.rs` | a database of its own for a test |
 //! | `checker.rs` | the judge: what each side said against what each side saw |
@@ -22,6 +23,7 @@
 //! | `scratch.rs` | a directory that is gone afterwards |
 //! | `bin/bench/` | `make bench` |
 
+pub mod baresip;
 pub mod botkit;
 pub mod checker;
 pub mod dice;

@@ -1,4 +1,7 @@
 //! Callers and agents on the telephone: SIPp (Debian `sip-tester`), with the scenarios of `tests/voice/`.
+//!
+//! `{{> name}}` in a scenario is `tests/voice/parts/name.xml`; `{{name}}` is what [`Sipp::with`] says; a line that is
+//! `{{?name}}` alone is left out if nothing is said.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,13 +12,14 @@ use tokio::process::{Child, Command};
 use crate::scratch::Scratch;
 use crate::server::{free_port, workspace};
 
-/// A scenario that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(60);
+/// A scenario that takes longer hangs. Session timers need a minute.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// One SIPp.
 #[derive(Debug, Clone)]
 pub struct Sipp {
     scenario: String,
+    ip: &'static str,
     port: u16,
     arguments: Vec<String>,
     holes: Vec<(String, String)>,
@@ -32,7 +36,7 @@ pub struct Running {
 impl Sipp {
     /// An agent at `port`, who takes one call.
     pub fn agent(scenario: &str, port: u16) -> Self {
-        Self { scenario: scenario.into(), port, arguments: Vec::new(), holes: Vec::new() }
+        Self { scenario: scenario.into(), ip: "127.0.0.1", port, arguments: Vec::new(), holes: Vec::new() }
     }
 
     /// A caller who calls `user` at the server.
@@ -41,13 +45,24 @@ impl Sipp {
     /// When no port is free.
     pub fn caller(scenario: &str, user: &str, server: u16) -> Result<Self> {
         let arguments = vec![format!("127.0.0.1:{server}"), "-s".into(), user.into()];
-        Ok(Self { scenario: scenario.into(), port: free_port()?, arguments, holes: Vec::new() })
+        let port = free_port()?;
+        Ok(Self { scenario: scenario.into(), ip: "127.0.0.1", port, arguments, holes: Vec::new() })
+    }
+
+    /// By IPv6.
+    #[must_use]
+    pub fn by_ipv6(mut self) -> Self {
+        self.ip = "::1";
+        for argument in &mut self.arguments {
+            *argument = argument.replace("127.0.0.1:", "[::1]:");
+        }
+        self
     }
 
     /// What `{{name}}` in the scenario stands for.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.holes.push((format!("{{{{{name}}}}}"), value.to_owned()));
+        self.holes.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -64,12 +79,8 @@ impl Sipp {
     /// When SIPp is not there.
     pub fn start(self) -> Result<Running> {
         let folder = Scratch::new("sipp")?;
-        let file = format!("{}.xml", self.scenario);
-        let text =
-            std::fs::read_to_string(workspace().join("tests/voice").join(&file)).context(file.clone())?;
-        let text = self.holes.iter().fold(text, |text, (hole, value)| text.replace(hole, value));
-        let scenario = folder.path().join(file);
-        std::fs::write(&scenario, text)?;
+        let scenario = folder.path().join("scenario.xml");
+        std::fs::write(&scenario, self.text()?)?;
         let mut command = Command::new("sipp");
         command
             .current_dir(folder.path())
@@ -78,7 +89,7 @@ impl Sipp {
             .arg(scenario)
             .args([
                 "-i",
-                "127.0.0.1",
+                self.ip,
                 "-p",
                 &self.port.to_string(),
                 "-nostdin",
@@ -95,6 +106,26 @@ impl Sipp {
         }
         let child = command.spawn().context("sipp: is sip-tester installed?")?;
         Ok(Running { name: self.scenario, child, folder })
+    }
+
+    /// The scenario, with its parts and with what was said.
+    fn text(&self) -> Result<String> {
+        let folder = workspace().join("tests/voice");
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).context(name.to_owned());
+        let mut text = read(&format!("{}.xml", self.scenario))?;
+        // What is said may bring parts of its own.
+        for _ in 0..3 {
+            for (hole, value) in &self.holes {
+                text = text.replace(&format!("{{{{{hole}}}}}"), value);
+                text = text.replace(&format!("{{{{?{hole}}}}}"), value);
+            }
+            while let Some((head, rest)) = text.split_once("{{> ") {
+                let (part, tail) = rest.split_once("}}").context("a part without an end")?;
+                text = format!("{head}{}{tail}", read(&format!("parts/{part}.xml"))?);
+            }
+        }
+        let said = |line: &&str| !line.trim().starts_with("{{?");
+        Ok(text.lines().filter(said).map(|line| format!("{line}\n")).collect())
     }
 
     /// Runs it to its end.

@@ -32,6 +32,8 @@ has curl || packages+=(curl)                                            # docs/o
 has jq || packages+=(jq)
 [ -x "$(command -v clamd || echo /usr/sbin/clamd)" ] || packages+=(clamav-daemon)   # tests/support/clamd.sh
 has sipp || packages+=(sip-tester)                                      # callers and agents on the telephone
+has baresip || packages+=(baresip-core)                                 # people with a softphone
+has openssl || packages+=(openssl)                                      # certificates for them
 has espeak-ng || packages+=(espeak-ng)                                  # the offline voice of prompts
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)                 # for the one below
 

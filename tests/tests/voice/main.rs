@@ -6,6 +6,9 @@
     reason = "a test: a wrong assumption ends it; figures are its output"
 )]
 
+mod phones;
+mod within;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -90,6 +93,22 @@ impl Gateway {
                 bail!("no conversation is over: {all:?}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until so many of something are held.
+    async fn holds(&self, what: &str, many: f64) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let gauges = gauges(&self.server).await?;
+            let found = gauges.iter().find(|(name, _)| name.contains(&format!("\"{what}\"")));
+            if found.is_some_and(|(_, value)| *value == many) {
+                return Ok(());
+            }
+            if began.elapsed() > Duration::from_secs(60) {
+                bail!("{what}: {gauges:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -396,6 +415,11 @@ async fn what_cannot_be_a_call_is_refused_as_the_standard_says() {
         ("answer", "Require: path\r\n", &good, "420", "Unsupported: path"),
         ("answer", "", &g729, "488", ""),
         ("answer", "", "this is no session", "400", ""),
+        ("answer", "", &sdp("m=audio 0 RTP/AVP 0"), "488", ""),
+        ("answer", "", &sdp("m=video 4000 RTP/AVP 34"), "488", ""),
+        ("answer", "", &sdp("m=audio 4000 RTP/AVP 0").replace("v=0", "v=1"), "400", ""),
+        ("answer", "Replaces: c;to-tag=1;from-tag=2\r\n", &good, "481", ""),
+        ("answer", "Replaces: c;to-tag=1\r\n", &good, "400", ""),
         ("answer", "Session-Expires: 30\r\n", &good, "422", "Min-SE: 90"),
         ("answer", "Accept: text/plain\r\n", &good, "406", ""),
         ("answer", "Content-Encoding: gzip\r\n", &good, "415", "Accept-Encoding: identity"),
@@ -407,6 +431,21 @@ async fn what_cannot_be_a_call_is_refused_as_the_standard_says() {
         );
     }
     gateway.is_empty().await.unwrap();
+}
+
+/// Descriptions that are odd, and good enough: packets of a strange length, an address of the other family.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_descriptions_are_answered() {
+    let gateway = Gateway::start("voice-odd", &[]).await.unwrap();
+    for media in
+        ["m=audio 4000 RTP/AVP 0\r\na=ptime:37", "m=audio 4000 RTP/AVP 0\r\na=ptime:0\r\na=maxptime:-1"]
+    {
+        let answer = refused(gateway.sip, "answer", "", &sdp(media)).await.unwrap();
+        assert!(answer.starts_with("SIP/2.0 200 ") && answer.contains("a=ptime:"), "{answer}");
+    }
+    let six = sdp("m=audio 4000 RTP/AVP 0").replace("IN IP4 127.0.0.1", "IN IP6 ::1");
+    let answer = refused(gateway.sip, "answer", "", &six).await.unwrap();
+    assert!(answer.starts_with("SIP/2.0 200 ") || answer.starts_with("SIP/2.0 488 "), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
