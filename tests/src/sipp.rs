@@ -23,6 +23,7 @@ pub struct Sipp {
     port: u16,
     arguments: Vec<String>,
     holes: Vec<(String, String)>,
+    changes: Vec<(String, String)>,
     patience: Duration,
 }
 
@@ -59,6 +60,7 @@ impl Sipp {
             port,
             arguments: Vec::new(),
             holes: Vec::new(),
+            changes: Vec::new(),
             patience: LONGEST,
         }
     }
@@ -76,6 +78,7 @@ impl Sipp {
             port,
             arguments,
             holes: Vec::new(),
+            changes: Vec::new(),
             patience: LONGEST,
         })
     }
@@ -100,7 +103,7 @@ impl Sipp {
     /// Every `from` in the scenario becomes `to`.
     #[must_use]
     pub fn changed(mut self, from: &str, to: &str) -> Self {
-        self.holes.push((from.to_owned(), to.to_owned()));
+        self.changes.push((from.to_owned(), to.to_owned()));
         self
     }
 
@@ -168,6 +171,9 @@ impl Sipp {
                 let (part, tail) = rest.split_once("}}").context("a part without an end")?;
                 text = format!("{head}{}{tail}", read(&format!("parts/{part}.xml"))?);
             }
+        }
+        for (from, to) in &self.changes {
+            text = text.replace(from, to);
         }
         let said = |line: &&str| !line.trim().starts_with("{{?");
         Ok(text.lines().filter(said).map(|line| format!("{line}\n")).collect())
