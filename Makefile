@@ -13,7 +13,7 @@ WITH_SERVERS := tests/support/postgres.sh tests/support/clamd.sh tests/support/s
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-# Dev profile: it is there in half the time, and `make test` goes on from it.
+# Dev profile: `make test` goes on from what it builds; a release build from nothing takes 20 minutes on two cores.
 demo: ## build and run everything on 127.0.0.1:8080 (DEMO_PORT changes it); Ctrl-C ends it
 	cargo build --locked --bin interline
 	$(TARGET_DIR)/debug/interline demo --port $(DEMO_PORT)
@@ -62,7 +62,7 @@ browser: ## our widget and the published kore-web-sdk in Chromium against target
 
 # --- on demand ----------------------------------------------------------------------------------------------
 
-bench: ## the relay beside the bare writer, on this machine (release build, private PostgreSQL)
+bench: ## every figure that we promise, on this machine (release build, private PostgreSQL); bench/main.rs lists the parts
 	tests/support/install.sh
 	cargo build --release --locked --bin interline
 	cargo build --release --locked -p interline-tests --bin bench

@@ -248,48 +248,64 @@ fn refusals() -> Vec<(&'static str, &'static str, &'static str)> {
     ]
 }
 
+/// What is tried, how it fails, the reason, and what the caller hears.
+type Row = (&'static str, String, &'static str, Vec<String>);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_the_caller_hears_something_sensible() {
-    let mut gateway = Gateway::start("voice-fallback", SHORT_NOTIFY).await.unwrap();
+    // Beside each other, each with a gateway of its own: most of it is a wait for what is said to the caller.
+    let (refused, unanswered, referred) =
+        tokio::try_join!(refused_invites(), unanswered_invites(), refers()).unwrap();
+    table(&[refused, unanswered, referred].concat());
+}
+
+/// The agent refuses.
+async fn refused_invites() -> Result<Vec<Row>> {
+    let mut gateway = Gateway::start("voice-refusals", &[]).await?;
     let mut rows = Vec::new();
     for (status, code, reason) in refusals() {
         let agent =
             Sipp::agent("agent_refuses", gateway.agent).with("status", status).with("extra", "X-Why: test");
-        let agent = agent.start().unwrap();
-        gateway.caller("caller_stays", "agent").unwrap().run().await.unwrap();
-        agent.end().await.unwrap();
-        let log = gateway.log().await.unwrap();
-        assert_eq!(failures(&log), [format!("agent: {reason} ({code} by INVITE)")], "{status}");
-        rows.push(("INVITE", status.to_owned(), reason, heard(&log)));
+        failed(&mut gateway, agent, &format!("{reason} ({code} by INVITE)"), status).await?;
+        rows.push(("INVITE", status.to_owned(), reason, vec![SORRY.to_owned()]));
     }
-    let mut short = Gateway::start("voice-no-answer", SHORT_RING).await.unwrap();
+    gateway.is_empty().await?;
+    Ok(rows)
+}
+
+/// The agent does not answer, or not as it should.
+async fn unanswered_invites() -> Result<Vec<Row>> {
+    let mut gateway = Gateway::start("voice-no-answer", SHORT_RING).await?;
+    let mut rows = Vec::new();
     for (agent, what, code, reason) in [
         ("agent_never_answers", "rings for too long", "408 by timer", "no_answer"),
         ("agent_crosses", "answers although cancelled", "408 by timer", "no_answer"),
         ("agent_says_nothing", "no response", "408 by timer", "no_answer"),
         ("agent_without_answer", "200 without SDP", "488 by INVITE", "bad_request"),
     ] {
-        let running = Sipp::agent(agent, short.agent).start().unwrap();
-        short.caller("caller_stays", "agent").unwrap().run().await.unwrap();
-        running.end().await.unwrap();
-        let log = short.log().await.unwrap();
-        assert_eq!(failures(&log), [format!("agent: {reason} ({code})")], "{agent}");
-        rows.push(("INVITE", what.to_owned(), reason, heard(&log)));
+        let agent = Sipp::agent(agent, gateway.agent);
+        failed(&mut gateway, agent, &format!("{reason} ({code})"), what).await?;
+        rows.push(("INVITE", what.to_owned(), reason, vec![SORRY.to_owned()]));
     }
-    for (_, _, _, said) in &rows {
-        assert_eq!(said, &[SORRY]);
-    }
-    short.is_empty().await.unwrap();
-    refers(&mut gateway, &mut rows).await.unwrap();
-    gateway.is_empty().await.unwrap();
-    table(&rows);
+    gateway.is_empty().await?;
+    Ok(rows)
+}
+
+/// A caller is to get to this agent, who fails so; and hears that nobody is there.
+async fn failed(gateway: &mut Gateway, agent: Sipp, failure: &str, what: &str) -> Result<()> {
+    let agent = agent.start()?;
+    gateway.caller("caller_stays", "agent")?.run().await.with_context(|| what.to_owned())?;
+    agent.end().await.with_context(|| what.to_owned())?;
+    let log = gateway.log().await?;
+    ensure!(failures(&log) == [format!("agent: {failure}")], "{what}: {:?}", failures(&log));
+    ensure!(heard(&log) == [SORRY], "{what}: {:?}", heard(&log));
+    Ok(())
 }
 
 /// REFER fails, and the agent is called instead.
-async fn refers(
-    gateway: &mut Gateway,
-    rows: &mut Vec<(&'static str, String, &'static str, Vec<String>)>,
-) -> Result<()> {
+async fn refers() -> Result<Vec<Row>> {
+    let mut gateway = Gateway::start("voice-fallback", SHORT_NOTIFY).await?;
+    let mut rows = Vec::new();
     let reasons: BTreeMap<&str, &str> =
         refusals().into_iter().map(|(_, code, reason)| (code, reason)).collect();
     let reason = |code: &str| reasons.get(code).copied().unwrap_or("bad_request");
@@ -333,13 +349,14 @@ async fn refers(
         ensure!(kinds(&log).contains(&"agent_joined".to_owned()), "{what}");
         rows.push(("REFER", what, reason, vec!["the agent, by INVITE".into()]));
     }
-    Ok(())
+    gateway.is_empty().await?;
+    Ok(rows)
 }
 
 /// The fallback matrix, as it was seen. `INTERLINE_BLESS=1` writes it anew.
-fn table(rows: &[(&str, String, &str, Vec<String>)]) {
+fn table(rows: &[Row]) {
     let mut text = String::from(
-        "# What comes of a transfer that fails\n\n<!-- Made from what `tests/tests/voice.rs` saw. To write it anew:\n     \
+        "# What comes of a transfer that fails\n\n<!-- Made from what `tests/tests/voice/` saw. To write it anew:\n     \
          INTERLINE_BLESS=1 cargo nextest run -p interline-tests --test voice -->\n\n\
          | method | what happens | reason | the caller hears |\n|---|---|---|---|\n",
     );

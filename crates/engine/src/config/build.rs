@@ -264,17 +264,15 @@ fn channels(
 
 /// Why a credential may not sign for a channel of this type.
 fn unfit(document: &Document, used: &str, kind: &str) -> Option<String> {
-    let takes = Scope::of_channel(kind);
-    let wanted = takes.first().map(|scope| scope.word()).unwrap_or_default();
     let Some(known) = document.credentials.get(used) else {
-        return Some(format!("there is no credential `{used}` with the scope `{wanted}`"));
+        return Some(format!("there is no credential `{used}` with the scope `{kind}`"));
     };
-    if known.scopes.iter().any(|scope| takes.contains(scope)) {
+    if known.scopes.iter().any(|scope| scope.is_for(kind)) {
         return None;
     }
     let has: Vec<&str> = known.scopes.iter().map(|scope| scope.word()).collect();
     Some(format!(
-        "the credential `{used}` has not the scope `{wanted}`, but {has:?}; add it to its `scopes`, or name another"
+        "the credential `{used}` has not the scope `{kind}`, but {has:?}; add it to its `scopes`, or name another"
     ))
 }
 

@@ -138,14 +138,10 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// What a channel of this type takes, the scope that is meant first. IVRs and programs may also sign with one for the
-    /// web: before they had scopes of their own, all channels used that.
-    pub(super) fn of_channel(kind: &str) -> &'static [Self] {
-        match kind {
-            interline_channels::ivr::ID => &[Self::Ivr, Self::Web],
-            interline_channels::webhook::ID => &[Self::Webhook, Self::Web],
-            _ => &[Self::Web],
-        }
+    /// Whether it is for channels of this type: each has the scope of its name. IVRs and programs may also sign with one for
+    /// the web: before they had scopes of their own, all channels used that.
+    pub(super) fn is_for(self, kind: &str) -> bool {
+        self == Self::Web || self.word() == kind
     }
 
     /// As it stands in a document.
