@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::flows::{self, Published, Sealed};
 use crate::group::Failure;
+use crate::sql::{self, Connection};
 use crate::task;
 
 /// Whether a document was put in force.
@@ -61,7 +60,7 @@ impl Store {
 
     /// One version of the app's document.
     pub async fn get_app(&self, app: &str, version: i64) -> Result<Option<String>, Error> {
-        let row = sqlx::query("SELECT doc FROM app_version WHERE app = $1 AND version = $2")
+        let row = sql::query("SELECT doc FROM app_version WHERE app = $1 AND version = $2")
             .bind(app)
             .bind(version)
             .fetch_optional(self.readers())
@@ -73,7 +72,7 @@ impl Store {
 
     /// The version in force.
     pub async fn current_app(&self, app: &str) -> Result<Option<i64>, Error> {
-        sqlx::query("SELECT current FROM app WHERE app = $1")
+        sql::query("SELECT current FROM app WHERE app = $1")
             .bind(app)
             .fetch_optional(self.readers())
             .await?
@@ -83,7 +82,7 @@ impl Store {
 
     /// All apps and their versions in force: what a process that starts must serve.
     pub async fn apps(&self) -> Result<Vec<(String, i64)>, Error> {
-        let rows = sqlx::query("SELECT app, current FROM app ORDER BY app").fetch_all(self.readers()).await?;
+        let rows = sql::query("SELECT app, current FROM app ORDER BY app").fetch_all(self.readers()).await?;
         rows.iter().map(|row| Ok((row.try_get("app")?, row.try_get("current")?))).collect()
     }
 }
@@ -94,12 +93,12 @@ pub(crate) fn place(app: &str) -> String {
     format!("{app}|app_version|doc")
 }
 
-async fn put(connection: &mut AnyConnection, new: Arc<New>) -> Result<i64, Failure> {
+async fn put(connection: &mut Connection, new: Arc<New>) -> Result<i64, Failure> {
     let version = match known(connection, &new).await? {
         Some(version) => version,
         None => add(connection, &new).await?,
     };
-    sqlx::query(
+    sql::query(
         "INSERT INTO app (app, current) VALUES ($1, $2) \
          ON CONFLICT (app) DO UPDATE SET current = excluded.current",
     )
@@ -113,20 +112,20 @@ async fn put(connection: &mut AnyConnection, new: Arc<New>) -> Result<i64, Failu
 
 /// The guard is a write of the app's row, and the first one: two nodes cannot both pass it.
 async fn put_if(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     new: Arc<New>,
     expected: Option<i64>,
 ) -> Result<PutApp, Failure> {
     let guard = match expected {
         Some(expected) => {
-            sqlx::query("UPDATE app SET current = current WHERE app = $1 AND current = $2")
+            sql::query("UPDATE app SET current = current WHERE app = $1 AND current = $2")
                 .bind(new.app.clone())
                 .bind(expected)
                 .execute(&mut *connection)
                 .await?
         }
         None => {
-            sqlx::query("INSERT INTO app (app, current) VALUES ($1, 0) ON CONFLICT DO NOTHING")
+            sql::query("INSERT INTO app (app, current) VALUES ($1, 0) ON CONFLICT DO NOTHING")
                 .bind(new.app.clone())
                 .execute(&mut *connection)
                 .await?
@@ -135,16 +134,16 @@ async fn put_if(
     if guard.rows_affected() == 1 {
         return put(connection, new).await.map(PutApp::Done);
     }
-    let row = sqlx::query("SELECT current FROM app WHERE app = $1")
+    let row = sql::query("SELECT current FROM app WHERE app = $1")
         .bind(new.app.clone())
         .fetch_optional(connection)
         .await?;
     Ok(PutApp::Conflict(row.map(|row| row.try_get("current")).transpose()?))
 }
 
-async fn known(connection: &mut AnyConnection, new: &New) -> Result<Option<i64>, Failure> {
+async fn known(connection: &mut Connection, new: &New) -> Result<Option<i64>, Failure> {
     for print in &new.prints {
-        let row = sqlx::query("SELECT version FROM app_version WHERE app = $1 AND fingerprint = $2")
+        let row = sql::query("SELECT version FROM app_version WHERE app = $1 AND fingerprint = $2")
             .bind(new.app.clone())
             .bind(print.clone())
             .fetch_optional(&mut *connection)
@@ -156,14 +155,14 @@ async fn known(connection: &mut AnyConnection, new: &New) -> Result<Option<i64>,
     Ok(None)
 }
 
-async fn add(connection: &mut AnyConnection, new: &New) -> Result<i64, Failure> {
-    let row = sqlx::query("SELECT coalesce(max(version), 0) AS last FROM app_version WHERE app = $1")
+async fn add(connection: &mut Connection, new: &New) -> Result<i64, Failure> {
+    let row = sql::query("SELECT coalesce(max(version), 0) AS last FROM app_version WHERE app = $1")
         .bind(new.app.clone())
         .fetch_one(&mut *connection)
         .await?;
-    let version = row.try_get::<i64, _>("last")? + 1;
+    let version = row.try_get::<i64>("last")? + 1;
     let print = new.prints.first().cloned().unwrap_or_default();
-    sqlx::query("INSERT INTO app_version (app, version, fingerprint, doc) VALUES ($1, $2, $3, $4)")
+    sql::query("INSERT INTO app_version (app, version, fingerprint, doc) VALUES ($1, $2, $3, $4)")
         .bind(new.app.clone())
         .bind(version)
         .bind(print)

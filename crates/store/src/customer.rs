@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::group::Failure;
+use crate::sql::{self, Connection, Row};
 use crate::task;
 
 /// A customer.
@@ -47,7 +45,7 @@ impl Store {
         doc_if_new: &str,
     ) -> Result<CustomerRow, Error> {
         let found =
-            sqlx::query("SELECT id, doc FROM customer WHERE app = $1 AND channel = $2 AND address = $3")
+            sql::query("SELECT id, doc FROM customer WHERE app = $1 AND channel = $2 AND address = $3")
                 .bind(app)
                 .bind(channel)
                 .bind(address)
@@ -69,7 +67,7 @@ impl Store {
             let new = new.clone();
             Box::pin(async move {
                 // The update changes nothing: it makes the statement return the row also when another node was faster.
-                let row = sqlx::query(
+                let row = sql::query(
                     "INSERT INTO customer (app, id, channel, address, created_at, doc) \
                      VALUES ($1, $2, $3, $4, $5, $6) \
                      ON CONFLICT (app, channel, address) DO UPDATE SET channel = excluded.channel \
@@ -83,7 +81,7 @@ impl Store {
                 .bind(new.doc.clone())
                 .fetch_one(connection)
                 .await?;
-                Ok((row.try_get::<String, _>("id")?, row.try_get::<String, _>("doc")?))
+                Ok((row.try_get::<String>("id")?, row.try_get::<String>("doc")?))
             })
         });
         let (id, doc) = self.lanes().task(app, address, call).await?;
@@ -92,7 +90,7 @@ impl Store {
 
     /// The customer with this id, if this app has it.
     pub async fn customer_by_id(&self, app: &str, id: &str) -> Result<Option<CustomerRow>, Error> {
-        sqlx::query("SELECT id, doc FROM customer WHERE app = $1 AND id = $2")
+        sql::query("SELECT id, doc FROM customer WHERE app = $1 AND id = $2")
             .bind(app)
             .bind(id)
             .fetch_optional(self.readers())
@@ -104,8 +102,8 @@ impl Store {
 
 /// Holds the customer's row until the end of the transaction, so that files are stored before an erasure or not at all.
 /// False: there is none.
-pub(crate) async fn hold(connection: &mut AnyConnection, app: &str, id: &str) -> Result<bool, Failure> {
-    let held = sqlx::query("UPDATE customer SET created_at = created_at WHERE app = $1 AND id = $2")
+pub(crate) async fn hold(connection: &mut Connection, app: &str, id: &str) -> Result<bool, Failure> {
+    let held = sql::query("UPDATE customer SET created_at = created_at WHERE app = $1 AND id = $2")
         .bind(app)
         .bind(id)
         .execute(connection)
@@ -113,6 +111,6 @@ pub(crate) async fn hold(connection: &mut AnyConnection, app: &str, id: &str) ->
     Ok(held.rows_affected() == 1)
 }
 
-fn customer(row: &AnyRow) -> Result<CustomerRow, Error> {
+fn customer(row: &Row) -> Result<CustomerRow, Error> {
     Ok(CustomerRow { id: row.try_get("id")?, doc: row.try_get("doc")?, new: false })
 }

@@ -1,21 +1,24 @@
 //! The pools and connections, and everything that differs between the two databases.
 //!
-//! The SQL text is one and the same. What differs stands here: how a connection is set up, and how a writing
-//! transaction begins.
+//! The SQL text is one and the same. What differs stands here and in `sql/`: how a connection is set up, and who runs a
+//! statement.
 //!
 //! | | SQLite | PostgreSQL |
 //! |---|---|---|
-//! | writers | one connection, so nobody ever waits for the file's lock | one per lane |
+//! | writers | one connection on a thread of its own, so nobody ever waits for the file's lock | one per lane |
 //! | readers | 4 connections, read only by pragma | 8 connections |
 //! | a writing transaction | `BEGIN IMMEDIATE` | `BEGIN` |
 //! | durable | WAL with `synchronous=FULL`: a commit returns after its fsync | the server's default |
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyConnection, ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::error::OpenError;
+use crate::sql::{self, Connection, File, FileReaders, Readers, Server};
 
 /// How long opening a connection may take before the caller is told to come back later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,15 +48,6 @@ impl Dialect {
         match self {
             Self::Sqlite => 1,
             Self::Postgres => 8,
-        }
-    }
-
-    /// The statement that begins a writing transaction. SQLite takes its write lock at once, because a lock taken
-    /// later can fail half-way.
-    pub(crate) fn begin(self) -> &'static str {
-        match self {
-            Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN",
         }
     }
 
@@ -96,41 +90,64 @@ impl Dialect {
     }
 }
 
-/// The one place that holds a pool. Replacing the `Any` driver by two concrete ones would change this file and the
-/// row types, not the SQL.
+/// Where connections come from.
 #[derive(Clone)]
 pub(crate) struct Db {
-    options: AnyConnectOptions,
+    source: Source,
     pub(crate) dialect: Dialect,
-    pub(crate) readers: AnyPool,
+    pub(crate) readers: Readers,
+}
+
+#[derive(Clone)]
+enum Source {
+    File(PathBuf),
+    Server(AnyConnectOptions),
 }
 
 impl Db {
     /// Prepares the pools; the schema must be up to date already.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let dialect = Dialect::of(url)?;
-        let options = options(url, dialect)?;
-        let readers = AnyPoolOptions::new()
-            .max_connections(dialect.readers())
-            .acquire_timeout(CONNECT_TIMEOUT)
-            // A file does not go away; a server does.
-            .test_before_acquire(dialect == Dialect::Postgres)
-            .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(dialect.set_up(false)).await.map(|_| ()) })
-            })
-            .connect_with(options.clone())
-            .await
-            .map_err(|error| OpenError::Database(error.to_string()))?;
-        Ok(Self { options, dialect, readers })
+        let refused = |error: sqlx::Error| OpenError::Database(error.to_string());
+        let set_up = dialect.set_up(false);
+        let (source, readers) = match dialect {
+            Dialect::Sqlite => {
+                let options: SqliteConnectOptions = url.parse().map_err(refused)?;
+                let path = options.get_filename().to_owned();
+                (
+                    Source::File(path.clone()),
+                    Readers::Sqlite(FileReaders::new(path, set_up, dialect.readers())),
+                )
+            }
+            Dialect::Postgres => {
+                let options = options(url, dialect)?;
+                let pool = AnyPoolOptions::new()
+                    .max_connections(dialect.readers())
+                    .acquire_timeout(CONNECT_TIMEOUT)
+                    .after_connect(move |connection, _| {
+                        Box::pin(async move { connection.execute(set_up).await.map(|_| ()) })
+                    })
+                    .connect_with(options.clone())
+                    .await
+                    .map_err(refused)?;
+                (Source::Server(options), Readers::Postgres(pool))
+            }
+        };
+        Ok(Self { source, dialect, readers })
     }
 
     /// A new connection that may write.
-    pub(crate) async fn writer(&self) -> Result<AnyConnection, sqlx::Error> {
-        connect(&self.options, self.dialect).await
+    pub(crate) async fn writer(&self) -> Result<Connection, sql::Error> {
+        Ok(match &self.source {
+            Source::File(path) => Connection::Sqlite(File::open(path, self.dialect.set_up(true))?),
+            Source::Server(options) => {
+                Connection::Postgres(Server::new(connect(options, self.dialect).await?))
+            }
+        })
     }
 }
 
-/// A connection outside any pool, for the schema and for lanes.
+/// A connection of sqlx, for the schema on either database and for the lanes of a server.
 pub(crate) async fn connect(
     options: &AnyConnectOptions,
     dialect: Dialect,

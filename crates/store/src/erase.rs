@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::customer;
 use crate::error::Error;
 use crate::file;
 use crate::group::Failure;
+use crate::sql::{self, Connection};
 use crate::task;
 
 /// How many rows were deleted.
@@ -95,7 +94,7 @@ impl Store {
     /// Deletes up to `limit` closed conversations whose time is up at `now` (milliseconds), and up to `limit` expired
     /// `once` rows. Call again while it finds `limit`, and [`Store::sweep_files`] for the bytes of their files.
     pub async fn sweep(&self, now: i64, limit: i64) -> Result<Erased, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT app, id FROM conversation WHERE retain_until <= $1 AND closed_at IS NOT NULL \
              ORDER BY retain_until LIMIT $2",
         )
@@ -111,7 +110,7 @@ impl Store {
         }
         let call = task::call(move |connection| {
             Box::pin(async move {
-                let deleted = sqlx::query(
+                let deleted = sql::query(
                     "DELETE FROM once WHERE (app, kind, hash) IN \
                      (SELECT app, kind, hash FROM once WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
                 )
@@ -156,7 +155,7 @@ impl Store {
                     return Ok((0, 0));
                 }
                 let files = file::give_up(connection, "customer", &key.0, &key.1).await?;
-                let deleted = sqlx::query("DELETE FROM customer WHERE app = $1 AND id = $2")
+                let deleted = sql::query("DELETE FROM customer WHERE app = $1 AND id = $2")
                     .bind(key.0.clone())
                     .bind(key.1.clone())
                     .execute(connection)
@@ -169,7 +168,7 @@ impl Store {
 }
 
 async fn delete_conversation(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     app: &str,
     conversation: &str,
     due: Option<i64>,
@@ -200,12 +199,12 @@ async fn delete_conversation(
 /// Holds the conversation's row, so that another node's unit is either written before all that follows, and found by it,
 /// or fails its guard. False: there is none, or its time is not up at `due`.
 async fn hold(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     app: &str,
     conversation: &str,
     due: Option<i64>,
 ) -> Result<bool, Failure> {
-    let held = sqlx::query(
+    let held = sql::query(
         "UPDATE conversation SET version = version WHERE app = $1 AND id = $2 RETURNING retain_until, closed_at",
     )
     .bind(app)
@@ -214,16 +213,16 @@ async fn hold(
     .await?;
     let Some(row) = held else { return Ok(false) };
     let Some(now) = due else { return Ok(true) };
-    let closed = row.try_get::<Option<i64>, _>("closed_at")?.is_some();
-    Ok(closed && row.try_get::<Option<i64>, _>("retain_until")?.is_some_and(|until| until <= now))
+    let closed = row.try_get::<Option<i64>>("closed_at")?.is_some();
+    Ok(closed && row.try_get::<Option<i64>>("retain_until")?.is_some_and(|until| until <= now))
 }
 
 async fn delete(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     sql: &'static str,
     app: &str,
     conversation: &str,
 ) -> Result<u64, Failure> {
-    let deleted = sqlx::query(sql).bind(app).bind(conversation).execute(connection).await?;
+    let deleted = sql::query(sql).bind(app).bind(conversation).execute(connection).await?;
     Ok(deleted.rows_affected())
 }

@@ -43,53 +43,6 @@ impl Error {
     }
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        if is_connection_lost(&error) {
-            return Self::Retry(error.to_string());
-        }
-        match error.as_database_error() {
-            Some(database) if database.is_foreign_key_violation() => Self::Gone,
-            Some(database) if database.code().is_some_and(|code| is_transient(&code)) => {
-                Self::Retry(error.to_string())
-            }
-            _ => Self::Broken(error.to_string()),
-        }
-    }
-}
-
-/// Whether the connection that gave this error must be thrown away.
-pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => true,
-        sqlx::Error::Database(database) => database
-            .code()
-            .is_some_and(|code| is_postgres(&code) && (code.starts_with("08") || code.starts_with("57P"))),
-        _ => false,
-    }
-}
-
-/// PostgreSQL's codes have five characters, SQLite's are numbers of at most four digits.
-fn is_postgres(code: &str) -> bool {
-    code.len() == 5
-}
-
-/// PostgreSQL classes: 40 rollback (deadlock, serialisation), 53 resources, 55 object not ready, 57 operator
-/// intervention, 58 system (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). SQLite, low byte of
-/// the code: 5 busy, 6 locked, 7 memory, 10 I/O, 13 disk full (<https://sqlite.org/rescode.html>).
-fn is_transient(code: &str) -> bool {
-    if is_postgres(code) {
-        return ["40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
-    }
-    code.parse::<u32>().is_ok_and(|number| matches!(number & 0xff, 5 | 6 | 7 | 10 | 13))
-}
-
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

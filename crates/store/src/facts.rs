@@ -3,13 +3,11 @@
 //! A unit writes facts only when they changed, so a relayed line costs nothing here. The label is derived by the domain and
 //! stored beside its facts; sums group by it, so that they always add up.
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::group::Failure;
 use crate::rows::{Statement, Type::Number, Type::Text};
+use crate::sql::{self, Connection, Row};
 use crate::unit::Unit;
 
 /// The facts of a conversation, whole: inserted, or put in the place of what is there.
@@ -183,7 +181,7 @@ static TAGS: Statement = Statement::insert(
 );
 
 /// Most units count nothing: those cost no statement.
-pub(crate) async fn write(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(), Failure> {
+pub(crate) async fn write(connection: &mut Connection, units: &[&Unit]) -> Result<(), Failure> {
     let facts: Vec<(&Unit, &FactsRow)> =
         units.iter().filter_map(|unit| Some((*unit, unit.facts.as_ref()?))).collect();
     FACTS
@@ -226,7 +224,7 @@ const DAY: i64 = 86_400_000;
 impl Store {
     /// The sums of a period, one for each label that there is.
     pub async fn label_sums(&self, app: &str, period: &Period<'_>) -> Result<Vec<LabelSum>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT label, count(*) AS conversations, \
              CAST(sum(interactive) AS BIGINT) AS interactive, \
              CAST(sum(CASE WHEN closed_at IS NULL THEN 0 ELSE 1 END) AS BIGINT) AS closed, \
@@ -284,14 +282,14 @@ impl Store {
         app: &str,
         period: &Period<'_>,
     ) -> Result<Vec<WordSum>, Error> {
-        let rows = sqlx::query(sql)
+        let rows = sql::query(sql)
             .bind(app)
             .bind(period.from)
             .bind(period.before)
             .bind(period.channel.unwrap_or_default())
             .fetch_all(self.readers())
             .await?;
-        let sum = |row: &AnyRow| {
+        let sum = |row: &Row| {
             Ok(WordSum { word: row.try_get("word")?, conversations: row.try_get("conversations")? })
         };
         rows.iter().map(sum).collect()
@@ -304,7 +302,7 @@ impl Store {
         period: &Period<'_>,
         daily: bool,
     ) -> Result<Vec<TaskSum>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT task_run.task AS task, (task_run.at / $5) * $6 AS day, task_run.done AS done, \
              facts.label AS label, count(*) AS runs, \
              count(DISTINCT task_run.conversation) AS conversations \
@@ -320,11 +318,11 @@ impl Store {
         .bind(i64::from(daily))
         .fetch_all(self.readers())
         .await?;
-        let sum = |row: &AnyRow| {
+        let sum = |row: &Row| {
             Ok(TaskSum {
                 task: row.try_get("task")?,
                 day: row.try_get("day")?,
-                done: row.try_get::<i64, _>("done")? != 0,
+                done: row.try_get::<i64>("done")? != 0,
                 label: row.try_get("label")?,
                 runs: row.try_get("runs")?,
                 conversations: row.try_get("conversations")?,
@@ -335,7 +333,7 @@ impl Store {
 
     /// Tags that were set in a period, at most `limit`, the most frequent first.
     pub async fn tag_sums(&self, app: &str, period: &Period<'_>, limit: i64) -> Result<Vec<TagSum>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT tag.level AS level, tag.name AS name, tag.value AS value, count(*) AS times, \
              count(DISTINCT tag.conversation) AS conversations \
              FROM tag JOIN facts ON facts.app = tag.app AND facts.conversation = tag.conversation \
@@ -349,7 +347,7 @@ impl Store {
         .bind(limit)
         .fetch_all(self.readers())
         .await?;
-        let sum = |row: &AnyRow| {
+        let sum = |row: &Row| {
             Ok(TagSum {
                 level: row.try_get("level")?,
                 name: row.try_get("name")?,
@@ -363,7 +361,7 @@ impl Store {
 
     /// The facts of one conversation, as they were written.
     pub async fn facts_of(&self, app: &str, conversation: &str) -> Result<Option<String>, Error> {
-        let row = sqlx::query("SELECT doc FROM facts WHERE app = $1 AND conversation = $2")
+        let row = sql::query("SELECT doc FROM facts WHERE app = $1 AND conversation = $2")
             .bind(app)
             .bind(conversation)
             .fetch_optional(self.readers())
@@ -373,7 +371,7 @@ impl Store {
 
     /// When the customer's last conversation closed, milliseconds.
     pub async fn last_closed(&self, app: &str, customer: &str) -> Result<Option<i64>, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT max(closed_at) AS closed_at FROM facts WHERE app = $1 AND customer = $2 AND closed_at IS NOT NULL",
         )
         .bind(app)
@@ -384,7 +382,7 @@ impl Store {
     }
 }
 
-fn label_sum(row: &AnyRow) -> Result<LabelSum, Error> {
+fn label_sum(row: &Row) -> Result<LabelSum, Error> {
     Ok(LabelSum {
         label: row.try_get("label")?,
         conversations: row.try_get("conversations")?,

@@ -12,15 +12,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
-
 use crate::Store;
 use crate::customer;
 use crate::error::Error;
 use crate::group::Failure;
 use crate::rows::{Statement, Type::Number, Type::Text, Values};
 use crate::share::{Access, AccessRow, Redeemed};
+use crate::sql::{self, Connection, Row};
 use crate::task;
 
 /// A stored file.
@@ -109,8 +107,7 @@ impl Store {
 
     /// Those files that are there, in any order.
     pub async fn files(&self, app: &str, ids: &[String]) -> Result<Vec<FileRow>, Error> {
-        let mut reader = self.readers().acquire().await?;
-        let rows = FILES.fetch(&mut reader, ids, |id, values| {
+        let rows = FILES.read(self.readers(), ids, |id, values| {
             values.text(app).text(id);
         });
         rows.await?.iter().map(read).collect()
@@ -122,7 +119,7 @@ impl Store {
         app: &str,
         conversation: &str,
     ) -> Result<Vec<(FileRow, Vec<FileShare>)>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT f.id, f.customer, f.conversation, f.by_role, f.doc, f.size, f.created_at, f.shared_at, \
              f.revoked_at, s.audience, s.used, a.no, a.at, a.how, a.peer, a.agent FROM file f \
              LEFT JOIN file_share s ON s.app = f.app AND s.file = f.id \
@@ -148,7 +145,7 @@ impl Store {
 
     /// How many files of a customer wait for an entry that names them.
     pub async fn unshared_count(&self, app: &str, customer: &str) -> Result<i64, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT count(*) AS waiting FROM file WHERE app = $1 AND customer = $2 AND conversation IS NULL \
              AND gone_at IS NULL",
         )
@@ -161,7 +158,7 @@ impl Store {
 
     /// How often the link of an audience was used.
     pub async fn file_uses(&self, app: &str, file: &str, audience: &str) -> Result<i64, Error> {
-        let row = sqlx::query("SELECT used FROM file_share WHERE app = $1 AND file = $2 AND audience = $3")
+        let row = sql::query("SELECT used FROM file_share WHERE app = $1 AND file = $2 AND audience = $3")
             .bind(app)
             .bind(file)
             .bind(audience)
@@ -199,7 +196,7 @@ impl Store {
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
-                let changed = sqlx::query(
+                let changed = sql::query(
                     "UPDATE file SET revoked_at = $3 WHERE app = $1 AND id = $2 \
                      AND revoked_at IS NULL AND gone_at IS NULL",
                 )
@@ -223,7 +220,7 @@ impl Store {
         now: i64,
         limit: i64,
     ) -> Result<Vec<(String, String)>, Error> {
-        let waiting = sqlx::query(
+        let waiting = sql::query(
             "SELECT app, id FROM file WHERE created_at < $1 AND conversation IS NULL AND gone_at IS NULL \
              ORDER BY created_at LIMIT $2",
         );
@@ -243,8 +240,7 @@ impl Store {
             });
             self.lanes().task("", "sweep files", call).await?;
         }
-        let gone =
-            sqlx::query("SELECT app, id FROM file WHERE gone_at IS NOT NULL ORDER BY gone_at LIMIT $1");
+        let gone = sql::query("SELECT app, id FROM file WHERE gone_at IS NOT NULL ORDER BY gone_at LIMIT $1");
         places(&gone.bind(limit).fetch_all(self.readers()).await?)
     }
 
@@ -257,7 +253,7 @@ impl Store {
                 let sql = "UPDATE file SET gone_at = $4 WHERE app = $1 AND customer = $2 AND id = $3 \
                            AND conversation IS NULL AND coalesce(gone_at, -1) = -1";
                 let [app, customer, id] = (*key).clone();
-                let query = sqlx::query(sql).bind(app).bind(customer).bind(id).bind(now);
+                let query = sql::query(sql).bind(app).bind(customer).bind(id).bind(now);
                 Ok(query.execute(connection).await?.rows_affected() == 1)
             })
         });
@@ -270,7 +266,7 @@ impl Store {
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
-                sqlx::query("DELETE FROM file WHERE app = $1 AND id = $2 AND coalesce(gone_at, -1) <> -1")
+                sql::query("DELETE FROM file WHERE app = $1 AND id = $2 AND coalesce(gone_at, -1) <> -1")
                     .bind(key.0.clone())
                     .bind(key.1.clone())
                     .execute(connection)
@@ -285,14 +281,14 @@ impl Store {
 /// The files of what is erased are gone: those of one `conversation`, or all of one `customer` (the column to look in).
 /// Their bytes are deleted later. Says how many they were.
 pub(crate) async fn give_up(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     column: &'static str,
     app: &str,
     key: &str,
 ) -> Result<u64, Failure> {
     // Any moment will do: that it is set is what counts. From here on nobody else writes about these files.
     let mark = format!("UPDATE file SET gone_at = created_at, doc = '' WHERE app = $1 AND {column} = $2");
-    let marked = sqlx::query(AssertSqlSafe(mark)).bind(app).bind(key).execute(&mut *connection).await?;
+    let marked = sql::query(mark).bind(app).bind(key).execute(&mut *connection).await?;
     if marked.rows_affected() == 0 {
         return Ok(0);
     }
@@ -303,17 +299,17 @@ pub(crate) async fn give_up(
         // Last: until here they are found by what this takes away.
         format!("UPDATE file SET customer = NULL, conversation = NULL WHERE app = $1 AND {column} = $2"),
     ] {
-        sqlx::query(AssertSqlSafe(sql)).bind(app).bind(key).execute(&mut *connection).await?;
+        sql::query(sql).bind(app).bind(key).execute(&mut *connection).await?;
     }
     Ok(marked.rows_affected())
 }
 
-async fn insert(connection: &mut AnyConnection, app: &str, row: &FileRow) -> Result<(), Failure> {
+async fn insert(connection: &mut Connection, app: &str, row: &FileRow) -> Result<(), Failure> {
     // Not the foreign key alone: uploads that come one after another would keep an erasure from ever getting through.
     if !customer::hold(connection, app, &row.customer).await? {
         return Err(Failure::Other(Error::Gone));
     }
-    sqlx::query(
+    sql::query(
         "INSERT INTO file (app, id, customer, conversation, by_role, doc, size, created_at, shared_at, revoked_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
     )
@@ -333,14 +329,14 @@ async fn insert(connection: &mut AnyConnection, app: &str, row: &FileRow) -> Res
 }
 
 async fn count(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     link: &Link,
     most: i64,
     now: i64,
     by: &Access,
 ) -> Result<Redeemed, Failure> {
     // Changes nothing: it holds the row.
-    let held = sqlx::query(
+    let held = sql::query(
         "UPDATE file SET size = size WHERE app = $1 AND id = $2 AND shared_at IS NOT NULL \
          AND gone_at IS NULL RETURNING revoked_at",
     )
@@ -349,11 +345,11 @@ async fn count(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(file) = held else { return Ok(Redeemed::Unknown) };
-    if file.try_get::<Option<i64>, _>("revoked_at")?.is_some() {
+    if file.try_get::<Option<i64>>("revoked_at")?.is_some() {
         return Ok(Redeemed::Revoked);
     }
     // The condition stands in the write itself: two nodes may get here at once.
-    let counted = sqlx::query(
+    let counted = sql::query(
         "INSERT INTO file_share (app, file, audience, used) VALUES ($1, $2, $3, 1) \
          ON CONFLICT (app, file, audience) DO UPDATE SET used = file_share.used + 1 \
          WHERE file_share.used < $4 RETURNING used",
@@ -366,7 +362,7 @@ async fn count(
     .await?;
     let Some(counted) = counted else { return Ok(Redeemed::UsedUp) };
     let used: i64 = counted.try_get("used")?;
-    sqlx::query(
+    sql::query(
         "INSERT INTO file_access (app, file, audience, no, at, how, peer, agent) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
@@ -383,11 +379,11 @@ async fn count(
     Ok(Redeemed::Granted { used })
 }
 
-fn places(rows: &[AnyRow]) -> Result<Vec<(String, String)>, Error> {
+fn places(rows: &[Row]) -> Result<Vec<(String, String)>, Error> {
     rows.iter().map(|row| Ok((row.try_get("app")?, row.try_get("id")?))).collect()
 }
 
-fn read(row: &AnyRow) -> Result<FileRow, Error> {
+fn read(row: &Row) -> Result<FileRow, Error> {
     Ok(FileRow {
         id: row.try_get("id")?,
         customer: row.try_get("customer")?,
@@ -402,12 +398,12 @@ fn read(row: &AnyRow) -> Result<FileRow, Error> {
 }
 
 /// A file that nobody has downloaded has one row without an audience.
-fn add_use(shares: &mut Vec<FileShare>, row: &AnyRow) -> Result<(), Error> {
-    let Some(audience) = row.try_get::<Option<String>, _>("audience")? else { return Ok(()) };
+fn add_use(shares: &mut Vec<FileShare>, row: &Row) -> Result<(), Error> {
+    let Some(audience) = row.try_get::<Option<String>>("audience")? else { return Ok(()) };
     if shares.last().is_none_or(|last| last.audience != audience) {
         shares.push(FileShare { audience, used: row.try_get("used")?, accesses: Vec::new() });
     }
-    let (Some(no), Some(share)) = (row.try_get::<Option<i64>, _>("no")?, shares.last_mut()) else {
+    let (Some(no), Some(share)) = (row.try_get::<Option<i64>>("no")?, shares.last_mut()) else {
         return Ok(());
     };
     share.accesses.push(AccessRow {

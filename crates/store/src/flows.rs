@@ -4,11 +4,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::group::Failure;
+use crate::sql::{self, Connection, Row};
 use crate::task;
 
 /// What comes into force with a version of an app.
@@ -102,7 +101,7 @@ impl Store {
 
     /// A set of flows that conversations keep.
     pub async fn flow_set(&self, app: &str, id: &str) -> Result<Option<String>, Error> {
-        let row = sqlx::query("SELECT doc FROM flow_set WHERE app = $1 AND id = $2")
+        let row = sql::query("SELECT doc FROM flow_set WHERE app = $1 AND id = $2")
             .bind(app)
             .bind(id)
             .fetch_optional(self.readers())
@@ -114,7 +113,7 @@ impl Store {
 
     /// The ids of the sets of an app.
     pub async fn flow_sets(&self, app: &str) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query("SELECT id FROM flow_set WHERE app = $1 ORDER BY id")
+        let rows = sql::query("SELECT id FROM flow_set WHERE app = $1 ORDER BY id")
             .bind(app)
             .fetch_all(self.readers())
             .await?;
@@ -129,7 +128,7 @@ impl Store {
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
-                let deleted = sqlx::query(
+                let deleted = sql::query(
                     "DELETE FROM flow_set WHERE app = $1 AND id = $2 AND NOT EXISTS (SELECT 1 FROM conversation \
                      WHERE conversation.app = $1 AND closed_at IS NULL AND conversation.doc LIKE $3)",
                 )
@@ -152,7 +151,7 @@ impl Store {
         before: i64,
         limit: i64,
     ) -> Result<Vec<FlowVersion>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT version, at, by_whom FROM flow_version WHERE app = $1 AND flow = $2 AND version < $3 \
              ORDER BY version DESC LIMIT $4",
         )
@@ -162,7 +161,7 @@ impl Store {
         .bind(limit)
         .fetch_all(self.readers())
         .await?;
-        let version = |row: &sqlx::any::AnyRow| {
+        let version = |row: &Row| {
             Ok(FlowVersion {
                 version: row.try_get("version")?,
                 at: row.try_get("at")?,
@@ -174,7 +173,7 @@ impl Store {
 
     /// One version of a flow.
     pub async fn flow_version(&self, app: &str, flow: &str, version: i64) -> Result<Option<FlowRow>, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT version, at, by_whom, doc FROM flow_version WHERE app = $1 AND flow = $2 AND version = $3",
         )
         .bind(app)
@@ -187,24 +186,22 @@ impl Store {
 
     /// What somebody is working on.
     pub async fn flow_draft(&self, app: &str, flow: &str) -> Result<Option<FlowRow>, Error> {
-        let row =
-            sqlx::query("SELECT version, at, by_whom, doc FROM flow_draft WHERE app = $1 AND flow = $2")
-                .bind(app)
-                .bind(flow)
-                .fetch_optional(self.readers())
-                .await?;
+        let row = sql::query("SELECT version, at, by_whom, doc FROM flow_draft WHERE app = $1 AND flow = $2")
+            .bind(app)
+            .bind(flow)
+            .fetch_optional(self.readers())
+            .await?;
         row.map(|row| self.flow_row(app, flow, &row)).transpose()
     }
 
     /// All drafts of an app, by name.
     pub async fn flow_drafts(&self, app: &str) -> Result<Vec<(String, FlowRow)>, Error> {
-        let rows = sqlx::query(
-            "SELECT flow, version, at, by_whom, doc FROM flow_draft WHERE app = $1 ORDER BY flow",
-        )
-        .bind(app)
-        .fetch_all(self.readers())
-        .await?;
-        let draft = |row: &sqlx::any::AnyRow| {
+        let rows =
+            sql::query("SELECT flow, version, at, by_whom, doc FROM flow_draft WHERE app = $1 ORDER BY flow")
+                .bind(app)
+                .fetch_all(self.readers())
+                .await?;
+        let draft = |row: &Row| {
             let flow: String = row.try_get("flow")?;
             let found = self.flow_row(app, &flow, row)?;
             Ok((flow, found))
@@ -212,7 +209,7 @@ impl Store {
         rows.iter().map(draft).collect()
     }
 
-    fn flow_row(&self, app: &str, flow: &str, row: &sqlx::any::AnyRow) -> Result<FlowRow, Error> {
+    fn flow_row(&self, app: &str, flow: &str, row: &Row) -> Result<FlowRow, Error> {
         let sealed: String = row.try_get("doc")?;
         Ok(FlowRow {
             version: row.try_get("version")?,
@@ -243,7 +240,7 @@ impl Store {
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
-                let deleted = sqlx::query("DELETE FROM flow_draft WHERE app = $1 AND flow = $2")
+                let deleted = sql::query("DELETE FROM flow_draft WHERE app = $1 AND flow = $2")
                     .bind(key.0.clone())
                     .bind(key.1.clone())
                     .execute(connection)
@@ -256,13 +253,13 @@ impl Store {
 }
 
 async fn put_draft(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     row: Arc<(String, String, String, String)>,
     at: i64,
     expected: Option<i64>,
 ) -> Result<PutDraft, Failure> {
     let (app, flow, doc, by) = &*row;
-    let found = sqlx::query("SELECT version FROM flow_draft WHERE app = $1 AND flow = $2")
+    let found = sql::query("SELECT version FROM flow_draft WHERE app = $1 AND flow = $2")
         .bind(app.clone())
         .bind(flow.clone())
         .fetch_optional(&mut *connection)
@@ -272,7 +269,7 @@ async fn put_draft(
         return Ok(PutDraft::Conflict(version));
     }
     let next = version.unwrap_or(0) + 1;
-    sqlx::query(
+    sql::query(
         "INSERT INTO flow_draft (app, flow, version, at, by_whom, doc) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (app, flow) DO UPDATE SET version = excluded.version, at = excluded.at, \
          by_whom = excluded.by_whom, doc = excluded.doc",
@@ -289,9 +286,9 @@ async fn put_draft(
 }
 
 /// Writes what comes into force, in the transaction that puts the app's version in force.
-pub(crate) async fn publish(connection: &mut AnyConnection, app: &str, new: &Sealed) -> Result<(), Failure> {
+pub(crate) async fn publish(connection: &mut Connection, app: &str, new: &Sealed) -> Result<(), Failure> {
     if let Some((id, doc)) = &new.set {
-        sqlx::query("INSERT INTO flow_set (app, id, doc) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        sql::query("INSERT INTO flow_set (app, id, doc) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(app.to_owned())
             .bind(id.clone())
             .bind(doc.clone())
@@ -299,7 +296,7 @@ pub(crate) async fn publish(connection: &mut AnyConnection, app: &str, new: &Sea
             .await?;
     }
     for (flow, doc) in &new.flows {
-        sqlx::query(
+        sql::query(
             "INSERT INTO flow_version (app, flow, version, at, by_whom, doc) \
              SELECT $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5 FROM flow_version \
              WHERE app = $1 AND flow = $2",

@@ -16,12 +16,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, Connection as _, Row as _};
-
-use crate::db::Dialect;
 use crate::error::Error;
 use crate::facts;
 use crate::rows::{Statement, Type::Number, Type::Text, Values};
+use crate::sql::{self, Connection};
 use crate::task::Task;
 use crate::unit::{Committed, EntryRow, Inbox, Opening, ParticipantRow, RemoteId, StateWrite, Unit};
 
@@ -40,41 +38,38 @@ pub(crate) enum Failure {
     /// A guard of some unit failed.
     Guard,
     /// The database said no, or is gone.
-    Sql(sqlx::Error),
+    Sql(sql::Error),
     /// A unit makes no sense, or a task failed by itself.
     Other(Error),
 }
 
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
+impl From<sql::Error> for Failure {
+    fn from(error: sql::Error) -> Self {
         Self::Sql(error)
     }
 }
 
 /// Writes everything in one transaction; the answers stand in the order of the units.
 pub(crate) async fn write(
-    connection: &mut AnyConnection,
-    dialect: Dialect,
+    connection: &mut Connection,
     units: &[&Unit],
     marks: &[&Mark],
     tasks: &mut [&mut Box<dyn Task>],
 ) -> Result<Vec<Committed>, Failure> {
-    let mut transaction = connection.begin_with(dialect.begin()).await?;
-    match write_all(&mut transaction, units, marks, tasks).await {
-        Ok(answers) => {
-            transaction.commit().await?;
-            Ok(answers)
-        }
-        Err(failure) => {
-            // If this fails too, the next BEGIN on this connection says so, and the lane replaces it.
-            let _ = transaction.rollback().await;
-            Err(failure)
-        }
+    connection.begin().await?;
+    let written = match write_all(connection, units, marks, tasks).await {
+        Ok(answers) => connection.commit().await.map(|()| answers).map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    if written.is_err() && connection.rollback().await.is_err() {
+        // Who knows what it is in now: the lane gets another one.
+        return Err(sql::Error::NoAnswer.into());
     }
+    written
 }
 
 async fn write_all(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     units: &[&Unit],
     marks: &[&Mark],
     tasks: &mut [&mut Box<dyn Task>],
@@ -105,7 +100,7 @@ async fn write_all(
 
 /// The version that the conversation has after this unit. Units without a state are rare except for bare cursor
 /// moves, which need no version.
-async fn version_after(connection: &mut AnyConnection, unit: &Unit) -> Result<i64, Failure> {
+async fn version_after(connection: &mut Connection, unit: &Unit) -> Result<i64, Failure> {
     match &unit.state {
         Some(state) if state.expected_version == 0 && state.opening.is_none() => Err(Failure::Other(
             Error::Broken("a unit that creates a conversation needs an opening".to_owned()),
@@ -116,7 +111,7 @@ async fn version_after(connection: &mut AnyConnection, unit: &Unit) -> Result<i6
         }
         // The row of the participant can only exist if the conversation does: its foreign key is the guard.
         None if unit.inbox.is_none() && !unit.participants.is_empty() => Ok(0),
-        None => sqlx::query("SELECT version FROM conversation WHERE app = $1 AND id = $2")
+        None => sql::query("SELECT version FROM conversation WHERE app = $1 AND id = $2")
             .bind(unit.app.to_string())
             .bind(unit.conversation.to_string())
             .fetch_optional(connection)
@@ -135,7 +130,7 @@ static INBOX: Statement = Statement::insert(
 
 /// Inserts the inbox rows and turns the answers of those that were there already into duplicates.
 async fn take_in(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     units: &[&Unit],
     answers: &mut [Committed],
 ) -> Result<(), Failure> {
@@ -159,7 +154,7 @@ async fn take_in(
     // A group holds one unit for each conversation, so the conversation names the unit.
     let mut new = HashSet::with_capacity(inserted.len());
     for row in &inserted {
-        new.insert((row.try_get::<String, _>("app")?, row.try_get::<String, _>("conversation")?));
+        new.insert((row.try_get::<String>("app")?, row.try_get::<String>("conversation")?));
     }
     for (unit, answer) in units.iter().zip(answers) {
         let Some(inbox) = &unit.inbox else { continue };
@@ -171,8 +166,8 @@ async fn take_in(
 }
 
 /// Where the first input with this key went.
-async fn first_one(connection: &mut AnyConnection, app: &str, inbox: &Inbox) -> Result<Committed, Failure> {
-    let row = sqlx::query(
+async fn first_one(connection: &mut Connection, app: &str, inbox: &Inbox) -> Result<Committed, Failure> {
+    let row = sql::query(
         "SELECT conversation, version FROM inbox \
          WHERE app = $1 AND integration = $2 AND scope = $3 AND external_id = $4",
     )
@@ -218,7 +213,7 @@ static OPENING: Statement = Statement::insert(
 );
 
 /// Updates before openings: one group may close a customer's conversation and open the next.
-async fn write_states(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(), Failure> {
+async fn write_states(connection: &mut Connection, units: &[&Unit]) -> Result<(), Failure> {
     let mut updates: Vec<(&Unit, &StateWrite)> = Vec::new();
     let mut closed: Vec<(&Unit, &StateWrite)> = Vec::new();
     let mut openings: Vec<(&Unit, &StateWrite, &Opening)> = Vec::new();
@@ -285,7 +280,7 @@ static REMOTE_ID: Statement = Statement::insert(
     " ON CONFLICT DO NOTHING",
 );
 
-async fn write_rows(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(), Failure> {
+async fn write_rows(connection: &mut Connection, units: &[&Unit]) -> Result<(), Failure> {
     let entries: Vec<(&Unit, &EntryRow)> =
         units.iter().flat_map(|unit| unit.entries.iter().map(move |row| (*unit, row))).collect();
     ENTRY
@@ -327,7 +322,7 @@ static FILES: Statement = Statement::update(
 );
 
 /// Most units name no file: those cost no statement.
-async fn take_files(connection: &mut AnyConnection, units: &[&Unit]) -> Result<(), Failure> {
+async fn take_files(connection: &mut Connection, units: &[&Unit]) -> Result<(), Failure> {
     // A name that stands twice counts once.
     let mut named: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
     for unit in units.iter().filter(|unit| !unit.files.is_empty()) {
@@ -356,7 +351,7 @@ static MARKS: Statement = Statement::update(
 );
 
 /// One row must not stand twice in an `UPDATE … FROM` (only one of the two would count), so marks are merged first.
-async fn raise_marks(connection: &mut AnyConnection, marks: &[&Mark]) -> Result<(), Failure> {
+async fn raise_marks(connection: &mut Connection, marks: &[&Mark]) -> Result<(), Failure> {
     let mut merged: BTreeMap<(&str, &str, i64), (i64, i64)> = BTreeMap::new();
     for mark in marks {
         let both = merged.entry((&mark.app, &mark.conversation, mark.participant)).or_insert((0, 0));

@@ -4,12 +4,10 @@
 
 use std::sync::Arc;
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::group::Failure;
+use crate::sql::{self, Connection, Row};
 use crate::task;
 
 /// A key of the API.
@@ -64,7 +62,7 @@ impl Store {
     /// The key with this id, over all apps: it is looked up before the app is known. Also one that has expired or was
     /// revoked: the caller looks.
     pub async fn key(&self, id: &str) -> Result<Option<KeyRow>, Error> {
-        sqlx::query(
+        sql::query(
             "SELECT app, id, hash, role, name, created_at, expires_at, revoked_at FROM api_key WHERE id = $1",
         )
         .bind(id)
@@ -76,7 +74,7 @@ impl Store {
 
     /// The app's keys by id, from behind `after` on; those of the whole server for an empty `app`.
     pub async fn keys(&self, app: &str, after: Option<&str>, limit: i64) -> Result<Vec<KeyRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT app, id, hash, role, name, created_at, expires_at, revoked_at FROM api_key \
              WHERE app = $1 AND id > $2 ORDER BY id LIMIT $3",
         )
@@ -95,7 +93,7 @@ impl Store {
         let call = task::call(move |connection| {
             let key = key.clone();
             Box::pin(async move {
-                let changed = sqlx::query(
+                let changed = sql::query(
                     "UPDATE api_key SET revoked_at = $3 WHERE app = $1 AND id = $2 AND revoked_at IS NULL",
                 )
                 .bind(key.0.clone())
@@ -110,8 +108,8 @@ impl Store {
     }
 }
 
-async fn add(connection: &mut AnyConnection, key: Arc<KeyRow>) -> Result<(), Failure> {
-    let added = sqlx::query(
+async fn add(connection: &mut Connection, key: Arc<KeyRow>) -> Result<(), Failure> {
+    let added = sql::query(
         "INSERT INTO api_key (app, id, hash, role, name, created_at, expires_at, revoked_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
     )
@@ -128,7 +126,7 @@ async fn add(connection: &mut AnyConnection, key: Arc<KeyRow>) -> Result<(), Fai
     if added.rows_affected() == 1 {
         return Ok(());
     }
-    let same = sqlx::query("SELECT id FROM api_key WHERE app = $1 AND id = $2 AND hash = $3")
+    let same = sql::query("SELECT id FROM api_key WHERE app = $1 AND id = $2 AND hash = $3")
         .bind(key.app.clone())
         .bind(key.id.clone())
         .bind(key.hash.clone())
@@ -140,7 +138,7 @@ async fn add(connection: &mut AnyConnection, key: Arc<KeyRow>) -> Result<(), Fai
     }
 }
 
-fn key(row: &AnyRow) -> Result<KeyRow, Error> {
+fn key(row: &Row) -> Result<KeyRow, Error> {
     Ok(KeyRow {
         app: row.try_get("app")?,
         id: row.try_get("id")?,

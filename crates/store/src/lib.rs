@@ -30,7 +30,7 @@
 //! | How are secrets kept, how does a key leave? | `seal.rs`, `rekey.rs` |
 //! | How is something forgotten? | `erase.rs` |
 //! | What do the tables look like? | `migrations/`, `schema.rs` |
-//! | What differs between the databases? | `db.rs` |
+//! | What differs between the databases? | `db.rs`, `sql/` |
 
 mod app;
 mod checkpoint;
@@ -52,6 +52,7 @@ mod rows;
 mod schema;
 mod seal;
 mod share;
+mod sql;
 mod task;
 mod unit;
 mod writer;
@@ -219,7 +220,7 @@ impl Store {
         self.inner.db.dialect.readers() as usize
     }
 
-    fn readers(&self) -> &sqlx::AnyPool {
+    fn readers(&self) -> &sql::Readers {
         &self.inner.db.readers
     }
 

@@ -16,13 +16,11 @@
 //! | `failing` | longest first | `participant_failing` |
 //! | customers | newest first | `customer`'s key, `customer_by_channel`, `customer_by_bare_address` |
 
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::{AssertSqlSafe, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::read::participant;
 use crate::rows::Values;
+use crate::sql::{self, Query, Row, Value};
 use crate::unit::ParticipantRow;
 
 /// Which conversations: all conditions hold. The empty filter takes all.
@@ -126,8 +124,8 @@ impl Store {
         after: Option<(i64, &str)>,
         limit: i64,
     ) -> Result<Vec<Summary>, Error> {
-        let (sql, values) = conversations(app, filter, after, limit).finish()?;
-        let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(self.readers()).await?;
+        let (sql, values) = conversations(app, filter, after, limit).finish();
+        let rows = Query::with(sql, values).fetch_all(self.readers()).await?;
         rows.iter().map(summary).collect()
     }
 
@@ -150,13 +148,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<(String, i64)>, Error> {
         let rows =
-            sqlx::query(ENGAGED).bind(app).bind(integration).bind(limit).fetch_all(self.readers()).await?;
+            sql::query(ENGAGED).bind(app).bind(integration).bind(limit).fetch_all(self.readers()).await?;
         rows.iter().map(|row| Ok((row.try_get("conversation")?, row.try_get("no")?))).collect()
     }
 
     /// In how many places the integration has an agent engaged.
     pub async fn engaged_count(&self, app: &str, integration: &str) -> Result<i64, Error> {
-        let row = sqlx::query(ENGAGED_COUNT).bind(app).bind(integration).fetch_one(self.readers()).await?;
+        let row = sql::query(ENGAGED_COUNT).bind(app).bind(integration).fetch_one(self.readers()).await?;
         Ok(row.try_get("n")?)
     }
 
@@ -170,7 +168,7 @@ impl Store {
     ) -> Result<Vec<Failing>, Error> {
         // No id is empty, so everything is behind this.
         let (since, conversation, no) = after.unwrap_or((i64::MIN, "", 0));
-        let rows = sqlx::query(FAILING)
+        let rows = sql::query(FAILING)
             .bind(app)
             .bind(since)
             .bind(conversation)
@@ -196,8 +194,8 @@ impl Store {
         after: Option<&str>,
         limit: i64,
     ) -> Result<Vec<CustomerFound>, Error> {
-        let (sql, values) = customers(app, channel, address, after, limit).finish()?;
-        let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(self.readers()).await?;
+        let (sql, values) = customers(app, channel, address, after, limit).finish();
+        let rows = Query::with(sql, values).fetch_all(self.readers()).await?;
         rows.iter()
             .map(|row| {
                 Ok(CustomerFound {
@@ -256,8 +254,8 @@ impl Select {
         self.text.push_str(&piece.replace('?', &format!("${}", self.bound)));
     }
 
-    fn finish(self) -> Result<(String, AnyArguments), sqlx::Error> {
-        Ok((self.text, self.values.finish()?))
+    fn finish(self) -> (String, Vec<Value>) {
+        (self.text, self.values.0)
     }
 }
 
@@ -347,7 +345,7 @@ fn customers(
     select
 }
 
-fn summary(row: &AnyRow) -> Result<Summary, Error> {
+fn summary(row: &Row) -> Result<Summary, Error> {
     Ok(Summary {
         id: row.try_get("id")?,
         customer: row.try_get("customer")?,

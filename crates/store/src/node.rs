@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
-
 use crate::Store;
 use crate::error::Error;
+use crate::sql;
 use crate::task;
 
 impl Store {
@@ -16,7 +15,7 @@ impl Store {
         let call = task::call(move |connection| {
             let id = id.to_string();
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = sql::query(
                     "INSERT INTO node (id, fence, seen_at) VALUES ($1, 1, $2) \
                      ON CONFLICT (id) DO UPDATE SET fence = node.fence + 1, seen_at = excluded.seen_at \
                      RETURNING fence",
@@ -25,7 +24,7 @@ impl Store {
                 .bind(now)
                 .fetch_one(connection)
                 .await?;
-                Ok(row.try_get::<i64, _>("fence")?)
+                Ok(row.try_get::<i64>("fence")?)
             })
         });
         self.lanes().task("", node_id, call).await
@@ -37,7 +36,7 @@ impl Store {
         let call = task::call(move |connection| {
             let id = id.to_string();
             Box::pin(async move {
-                let changed = sqlx::query("UPDATE node SET seen_at = $3 WHERE id = $1 AND fence = $2")
+                let changed = sql::query("UPDATE node SET seen_at = $3 WHERE id = $1 AND fence = $2")
                     .bind(id)
                     .bind(fence)
                     .bind(now)

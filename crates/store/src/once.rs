@@ -7,11 +7,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use sqlx::{AnyConnection, Row as _};
 
 use crate::Store;
 use crate::error::Error;
 use crate::group::Failure;
+use crate::sql::{self, Connection};
 use crate::task;
 
 /// Whether this was the first time.
@@ -53,8 +53,8 @@ impl Store {
     }
 }
 
-async fn note(connection: &mut AnyConnection, row: Arc<Row>) -> Result<Once, Failure> {
-    let taken = sqlx::query(
+async fn note(connection: &mut Connection, row: Arc<Row>) -> Result<Once, Failure> {
+    let taken = sql::query(
         "INSERT INTO once (app, kind, hash, first_at, expires_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (app, kind, hash) DO UPDATE SET first_at = excluded.first_at, \
          expires_at = excluded.expires_at WHERE once.expires_at <= excluded.first_at RETURNING first_at",
@@ -69,7 +69,7 @@ async fn note(connection: &mut AnyConnection, row: Arc<Row>) -> Result<Once, Fai
     if taken.is_some() {
         return Ok(Once::First);
     }
-    let seen = sqlx::query("SELECT first_at FROM once WHERE app = $1 AND kind = $2 AND hash = $3")
+    let seen = sql::query("SELECT first_at FROM once WHERE app = $1 AND kind = $2 AND hash = $3")
         .bind(row.app.clone())
         .bind(row.kind.clone())
         .bind(row.hash.clone())

@@ -4,11 +4,9 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
-
 use crate::Store;
 use crate::error::Error;
+use crate::sql::{self, Row};
 use crate::unit::{EntryRow, Inbox, ParticipantRow, session_place};
 
 /// A conversation with its participants, as of one moment.
@@ -66,7 +64,7 @@ impl Store {
     /// The conversation and its participants from one snapshot; `None`: there is none, or not in this app.
     pub async fn load(&self, app: &str, conversation: &str) -> Result<Option<Loaded>, Error> {
         // One statement, so that both tables are seen at the same moment on either database.
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT c.version, c.doc AS state, c.owner, c.customer, c.channel, c.head AS last, c.opened_at, \
              c.closed_at, p.no, p.integration, p.role, p.doc, p.cursor, p.head, p.due_at, p.attempts, \
              p.failing_since, p.attempt_key, p.last_error, p.delivered, p.read, p.done, p.session \
@@ -90,7 +88,7 @@ impl Store {
             participants: Vec::with_capacity(rows.len()),
         };
         for row in &rows {
-            if let Some(no) = row.try_get::<Option<i64>, _>("no")? {
+            if let Some(no) = row.try_get::<Option<i64>>("no")? {
                 let sealed: Option<String> = row.try_get("session")?;
                 let open =
                     |sealed: String| self.seal().open_text(&session_place(app, conversation, no), &sealed);
@@ -102,7 +100,7 @@ impl Store {
 
     /// Whether this app has this conversation.
     pub async fn conversation_exists(&self, app: &str, conversation: &str) -> Result<bool, Error> {
-        let found = sqlx::query("SELECT version FROM conversation WHERE app = $1 AND id = $2")
+        let found = sql::query("SELECT version FROM conversation WHERE app = $1 AND id = $2")
             .bind(app)
             .bind(conversation)
             .fetch_optional(self.readers())
@@ -112,7 +110,7 @@ impl Store {
 
     /// The customer's one open conversation.
     pub async fn open_conversation(&self, app: &str, customer: &str) -> Result<Option<String>, Error> {
-        sqlx::query("SELECT id FROM conversation WHERE app = $1 AND customer = $2 AND closed_at IS NULL")
+        sql::query("SELECT id FROM conversation WHERE app = $1 AND customer = $2 AND closed_at IS NULL")
             .bind(app)
             .bind(customer)
             .fetch_optional(self.readers())
@@ -128,7 +126,7 @@ impl Store {
         customer: &str,
         limit: i64,
     ) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT id FROM conversation WHERE app = $1 AND customer = $2 \
              ORDER BY opened_at DESC, id DESC LIMIT $3",
         )
@@ -148,7 +146,7 @@ impl Store {
         after_seq: i64,
         limit: i64,
     ) -> Result<Vec<EntryRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT seq, at, doc FROM entry WHERE app = $1 AND conversation = $2 AND seq > $3 \
              ORDER BY seq LIMIT $4",
         )
@@ -169,7 +167,7 @@ impl Store {
         before_seq: i64,
         limit: i64,
     ) -> Result<Vec<EntryRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT seq, at, doc FROM entry WHERE app = $1 AND conversation = $2 AND seq < $3 \
              ORDER BY seq DESC LIMIT $4",
         )
@@ -184,7 +182,7 @@ impl Store {
 
     /// Participants of all apps that are due at `now`, the longest waiting first.
     pub async fn due_participants(&self, now: i64, limit: i64) -> Result<Vec<Due>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT app, conversation, no, due_at FROM participant WHERE due_at <= $1 \
              ORDER BY due_at LIMIT $2",
         )
@@ -210,7 +208,7 @@ impl Store {
         now: i64,
         limit: i64,
     ) -> Result<Vec<(Arc<str>, Arc<str>, i64)>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT app, id, wake_at FROM conversation WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2",
         )
         .bind(now)
@@ -224,7 +222,7 @@ impl Store {
 
     /// When the next participant or conversation is due, milliseconds; it may be in the past.
     pub async fn next_due(&self) -> Result<Option<i64>, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT (SELECT min(due_at) FROM participant WHERE due_at IS NOT NULL) AS participant, \
              (SELECT min(wake_at) FROM conversation WHERE wake_at IS NOT NULL) AS conversation",
         )
@@ -237,7 +235,7 @@ impl Store {
 
     /// Every input of the conversation, in the order in which they were committed.
     pub async fn replay(&self, app: &str, conversation: &str) -> Result<Vec<Inbox>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT integration, scope, external_id, at, doc FROM inbox \
              WHERE app = $1 AND conversation = $2 ORDER BY version, at, external_id",
         )
@@ -266,7 +264,7 @@ impl Store {
         participant: i64,
         remote_id: &str,
     ) -> Result<Option<(i64, i64)>, Error> {
-        sqlx::query(
+        sql::query(
             "SELECT seq, part FROM remote_id \
              WHERE app = $1 AND conversation = $2 AND participant = $3 AND remote_id = $4",
         )
@@ -288,7 +286,7 @@ impl Store {
         participant: i64,
         seq: i64,
     ) -> Result<Vec<(i64, String)>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT part, remote_id FROM remote_id \
              WHERE app = $1 AND conversation = $2 AND participant = $3 AND seq = $4 ORDER BY part, remote_id",
         )
@@ -303,7 +301,7 @@ impl Store {
 
     /// Numbers for a status line of this app.
     pub async fn counts(&self, app: &str) -> Result<Counts, Error> {
-        let row = sqlx::query(
+        let row = sql::query(
             "SELECT (SELECT count(*) FROM customer WHERE app = $1) AS customers, \
              (SELECT count(*) FROM conversation WHERE app = $1) AS conversations, \
              (SELECT count(*) FROM conversation WHERE app = $1 AND closed_at IS NULL) AS open, \
@@ -324,16 +322,16 @@ impl Store {
     }
 }
 
-fn shared(row: &AnyRow, column: &str) -> Result<Arc<str>, Error> {
-    Ok(row.try_get::<String, _>(column)?.into())
+fn shared(row: &Row, column: &'static str) -> Result<Arc<str>, Error> {
+    Ok(row.try_get::<String>(column)?.into())
 }
 
-fn entry(row: &AnyRow) -> Result<EntryRow, Error> {
+fn entry(row: &Row) -> Result<EntryRow, Error> {
     Ok(EntryRow { seq: row.try_get("seq")?, at: row.try_get("at")?, doc: row.try_get("doc")? })
 }
 
 /// A participant from its columns; its session was opened by the caller, or left alone.
-pub(crate) fn participant(row: &AnyRow, no: i64, session: Option<String>) -> Result<ParticipantRow, Error> {
+pub(crate) fn participant(row: &Row, no: i64, session: Option<String>) -> Result<ParticipantRow, Error> {
     Ok(ParticipantRow {
         no,
         integration: row.try_get("integration")?,
@@ -349,6 +347,6 @@ pub(crate) fn participant(row: &AnyRow, no: i64, session: Option<String>) -> Res
         delivered: row.try_get("delivered")?,
         read: row.try_get("read")?,
         session,
-        done: row.try_get::<i64, _>("done")? != 0,
+        done: row.try_get::<i64>("done")? != 0,
     })
 }

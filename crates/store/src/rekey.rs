@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
@@ -14,6 +13,7 @@ use crate::Store;
 use crate::app;
 use crate::error::Error;
 use crate::flows;
+use crate::sql;
 use crate::task;
 use crate::unit::session_place;
 
@@ -98,7 +98,7 @@ impl Store {
         let mut done = 0;
         let mut after = (String::new(), String::new(), -1_i64);
         loop {
-            let query = sqlx::query(select).bind(&after.0).bind(&after.1).bind(after.2).bind(batch);
+            let query = sql::query(select).bind(&after.0).bind(&after.1).bind(after.2).bind(batch);
             let rows = query.fetch_all(self.readers()).await?;
             let mut running = JoinSet::new();
             for row in &rows {
@@ -133,7 +133,7 @@ impl Store {
             let all = all.clone();
             Box::pin(async move {
                 let ((app, name, version), new, old) = &*all;
-                let changed = sqlx::query(update)
+                let changed = sql::query(update)
                     .bind(app.clone())
                     .bind(name.clone())
                     .bind(*version)
@@ -151,7 +151,7 @@ impl Store {
         let mut done = 0;
         let mut after = (String::new(), String::new(), 0_i64);
         loop {
-            let rows = sqlx::query(
+            let rows = sql::query(
                 "SELECT app, conversation, no, session FROM participant \
                  WHERE session IS NOT NULL AND (app, conversation, no) > ($1, $2, $3) \
                  ORDER BY app, conversation, no LIMIT $4",
@@ -191,7 +191,7 @@ impl Store {
             let both = both.clone();
             Box::pin(async move {
                 let (session, new) = &*both;
-                let changed = sqlx::query(
+                let changed = sql::query(
                     "UPDATE participant SET session = $4 WHERE app = $1 AND conversation = $2 AND no = $3 \
                      AND session = $5",
                 )
@@ -212,7 +212,7 @@ impl Store {
         let mut done = 0;
         let mut after = (String::new(), 0_i64);
         loop {
-            let rows = sqlx::query(
+            let rows = sql::query(
                 "SELECT app, version, fingerprint, doc FROM app_version WHERE (app, version) > ($1, $2) \
                  ORDER BY app, version LIMIT $3",
             )
@@ -251,7 +251,7 @@ impl Store {
             let all = all.clone();
             Box::pin(async move {
                 let (version, new, print) = &*all;
-                let changed = sqlx::query(
+                let changed = sql::query(
                     "UPDATE app_version SET doc = $3, fingerprint = $4 WHERE app = $1 AND version = $2 \
                      AND doc = $5 AND fingerprint = $6",
                 )

@@ -4,19 +4,14 @@
 //! text is prepared once for each connection. So that there are few of them, rows are written in chunks whose sizes are
 //! powers of two: 64 is one statement, 37 is 32 + 4 + 1, and each statement has at most seven texts.
 //!
-//! SQLite gets at most 16 rows at a time: for every parameter the driver asks SQLite for its name, which SQLite answers by
-//! walking a list, so the time grows with the square of the number of parameters. With 64 rows that was a third of all
-//! time spent. There is no round trip to save in a process anyway.
+//! SQLite gets one row at a time: there is no way to go in a process, and its planner is quickest with the shortest text.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::{AnyConnection, Arguments as _, AssertSqlSafe};
+use crate::sql::{self, Connection, Query, Readers, Row, Value};
 
 /// The most rows in one statement.
 const LARGEST: usize = 64;
-/// The same on SQLite.
-const LARGEST_SQLITE: usize = 8;
 const SIZES: usize = LARGEST.trailing_zeros() as usize + 1;
 
 /// The type of a value, where PostgreSQL must be told.
@@ -33,7 +28,7 @@ pub(crate) struct Statement {
     after: &'static str,
     /// Whether the first row says its types: needed where the rows are not the direct source of an INSERT.
     typed: bool,
-    texts: [OnceLock<Arc<str>>; SIZES],
+    texts: [OnceLock<String>; SIZES],
 }
 
 impl Statement {
@@ -48,8 +43,8 @@ impl Statement {
     }
 
     /// The text for 2^`power` rows.
-    fn text(&self, power: usize) -> Arc<str> {
-        self.texts[power].get_or_init(|| self.write(1 << power).into()).clone()
+    fn text(&'static self, power: usize) -> &'static str {
+        self.texts[power].get_or_init(|| self.write(1 << power))
     }
 
     fn write(&self, rows: usize) -> String {
@@ -75,15 +70,13 @@ impl Statement {
 
     /// Runs it over all rows and gives the number of rows it changed.
     pub(crate) async fn run<R>(
-        &self,
-        connection: &mut AnyConnection,
+        &'static self,
+        connection: &mut Connection,
         rows: &[R],
         bind: impl Fn(&R, &mut Values),
-    ) -> Result<u64, sqlx::Error> {
+    ) -> Result<u64, sql::Error> {
         let mut changed = 0;
-        for (chunk, power) in chunks(rows, largest(connection)) {
-            let values = self.values(chunk, &bind)?;
-            let query = sqlx::query_with(AssertSqlSafe(self.text(power)), values);
+        for query in self.queries(rows, largest(connection), bind) {
             changed += query.execute(&mut *connection).await?.rows_affected();
         }
         Ok(changed)
@@ -91,32 +84,56 @@ impl Statement {
 
     /// Runs it over all rows and gives what it returns.
     pub(crate) async fn fetch<R>(
-        &self,
-        connection: &mut AnyConnection,
+        &'static self,
+        connection: &mut Connection,
         rows: &[R],
         bind: impl Fn(&R, &mut Values),
-    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+    ) -> Result<Vec<Row>, sql::Error> {
         let mut found = Vec::with_capacity(rows.len());
-        for (chunk, power) in chunks(rows, largest(connection)) {
-            let values = self.values(chunk, &bind)?;
-            let query = sqlx::query_with(AssertSqlSafe(self.text(power)), values);
+        for query in self.queries(rows, largest(connection), bind) {
             found.extend(query.fetch_all(&mut *connection).await?);
         }
         Ok(found)
     }
 
-    fn values<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> Result<AnyArguments, sqlx::Error> {
-        let mut values = Values::default();
-        values.arguments.reserve(rows.len() * self.columns.len(), 0);
+    /// The same on any reader.
+    pub(crate) async fn read<R>(
+        &'static self,
+        readers: &Readers,
+        rows: &[R],
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<Vec<Row>, sql::Error> {
+        let mut found = Vec::with_capacity(rows.len());
+        for query in self.queries(rows, LARGEST, bind) {
+            found.extend(query.fetch_all(readers).await?);
+        }
+        Ok(found)
+    }
+
+    fn queries<R>(
+        &'static self,
+        rows: &[R],
+        largest: usize,
+        bind: impl Fn(&R, &mut Values),
+    ) -> impl Iterator<Item = Query> {
+        chunks(rows, largest)
+            .map(move |(chunk, power)| Query::with(self.text(power), self.values(chunk, &bind)))
+    }
+
+    fn values<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> Vec<Value> {
+        let mut values = Values(Vec::with_capacity(rows.len() * self.columns.len()));
         for row in rows {
             bind(row, &mut values);
         }
-        values.finish()
+        values.0
     }
 }
 
-fn largest(connection: &AnyConnection) -> usize {
-    if connection.backend_name() == "SQLite" { LARGEST_SQLITE } else { LARGEST }
+fn largest(connection: &Connection) -> usize {
+    match connection {
+        Connection::Sqlite(_) => 1,
+        Connection::Postgres(_) => LARGEST,
+    }
 }
 
 /// Splits rows into chunks of 2^n, largest first, and says n.
@@ -130,47 +147,28 @@ fn chunks<R>(mut rows: &[R], largest: usize) -> impl Iterator<Item = (&[R], usiz
 }
 
 /// Takes the values of rows, in the order of the columns.
-///
-/// Text is always handed over as `String`: the SQLite side of the `Any` driver panics on an `Arc<str>` (sqlx 0.9.0).
 #[derive(Default)]
-pub(crate) struct Values {
-    arguments: AnyArguments,
-    failed: Option<sqlx::error::BoxDynError>,
-}
+pub(crate) struct Values(pub(crate) Vec<Value>);
 
 impl Values {
     pub(crate) fn text(&mut self, value: &str) -> &mut Self {
-        let added = self.arguments.add(value);
-        self.note(added)
+        self.add(value)
     }
 
     pub(crate) fn text_or_null(&mut self, value: Option<&str>) -> &mut Self {
-        let added = self.arguments.add(value);
-        self.note(added)
+        self.add(value)
     }
 
     pub(crate) fn number(&mut self, value: i64) -> &mut Self {
-        let added = self.arguments.add(value);
-        self.note(added)
+        self.add(value)
     }
 
     pub(crate) fn number_or_null(&mut self, value: Option<i64>) -> &mut Self {
-        let added = self.arguments.add(value);
-        self.note(added)
+        self.add(value)
     }
 
-    /// What the statement takes.
-    pub(crate) fn finish(self) -> Result<AnyArguments, sqlx::Error> {
-        match self.failed {
-            Some(error) => Err(sqlx::Error::Encode(error)),
-            None => Ok(self.arguments),
-        }
-    }
-
-    fn note(&mut self, added: Result<(), sqlx::error::BoxDynError>) -> &mut Self {
-        if let Err(error) = added {
-            self.failed = Some(error);
-        }
+    fn add(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.0.push(value.into());
         self
     }
 }
@@ -195,8 +193,9 @@ mod tests {
 
     #[test]
     fn the_first_row_of_an_update_says_its_types() {
-        let statement = Statement::update("WITH v (a, b) AS (VALUES ", &[Type::Text, Type::Number], ") X");
+        static STATEMENT: Statement =
+            Statement::update("WITH v (a, b) AS (VALUES ", &[Type::Text, Type::Number], ") X");
         let expected = "WITH v (a, b) AS (VALUES (CAST($1 AS TEXT),CAST($2 AS BIGINT)),($3,$4)) X";
-        assert_eq!(&*statement.text(1), expected);
+        assert_eq!(STATEMENT.text(1), expected);
     }
 }

@@ -7,11 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, Row as _};
-
 use crate::Store;
 use crate::error::Error;
 use crate::group::Failure;
+use crate::sql::{self, Connection};
 use crate::task;
 
 /// Who wants to see a transcript.
@@ -127,7 +126,7 @@ impl Store {
             let place = place.clone();
             Box::pin(async move {
                 make(connection, &place).await?;
-                let changed = sqlx::query(
+                let changed = sql::query(
                     "UPDATE share SET revoked_at = $4 WHERE app = $1 AND conversation = $2 \
                      AND participant = $3 AND revoked_at IS NULL",
                 )
@@ -145,7 +144,7 @@ impl Store {
 
     /// The conversation's links that were used or withdrawn, by participant, from one snapshot.
     pub async fn shares_of(&self, app: &str, conversation: &str) -> Result<Vec<ShareRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT s.participant, s.used, s.revoked_at, a.no, a.at, a.how, a.peer, a.agent \
              FROM share s LEFT JOIN share_access a ON a.app = s.app AND a.conversation = s.conversation \
              AND a.participant = s.participant \
@@ -162,7 +161,7 @@ impl Store {
                 let (used, revoked_at) = (row.try_get("used")?, row.try_get("revoked_at")?);
                 shares.push(ShareRow { participant, used, revoked_at, accesses: Vec::new() });
             }
-            let Some(no) = row.try_get::<Option<i64>, _>("no")? else { continue };
+            let Some(no) = row.try_get::<Option<i64>>("no")? else { continue };
             if let Some(share) = shares.last_mut() {
                 share.accesses.push(AccessRow {
                     no,
@@ -182,8 +181,8 @@ fn place(app: &str, conversation: &str, participant: i64) -> Arc<Place> {
 }
 
 /// Makes the row if there is a participant and no row yet.
-async fn make(connection: &mut AnyConnection, place: &Place) -> Result<(), Failure> {
-    sqlx::query(
+async fn make(connection: &mut Connection, place: &Place) -> Result<(), Failure> {
+    sql::query(
         "INSERT INTO share (app, conversation, participant, used) \
          SELECT app, conversation, no, 0 FROM participant WHERE app = $1 AND conversation = $2 AND no = $3 \
          ON CONFLICT DO NOTHING",
@@ -197,7 +196,7 @@ async fn make(connection: &mut AnyConnection, place: &Place) -> Result<(), Failu
 }
 
 async fn count(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     place: &Place,
     most: i64,
     now: i64,
@@ -205,7 +204,7 @@ async fn count(
 ) -> Result<Redeemed, Failure> {
     make(connection, place).await?;
     // The condition stands in the write itself: two nodes may get here at once.
-    let counted = sqlx::query(
+    let counted = sql::query(
         "UPDATE share SET used = used + 1 WHERE app = $1 AND conversation = $2 AND participant = $3 \
          AND revoked_at IS NULL AND used < $4 RETURNING used",
     )
@@ -217,7 +216,7 @@ async fn count(
     .await?;
     let Some(row) = counted else { return refusal(connection, place).await };
     let used: i64 = row.try_get("used")?;
-    sqlx::query(
+    sql::query(
         "INSERT INTO share_access (app, conversation, participant, no, at, how, peer, agent) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
@@ -235,16 +234,16 @@ async fn count(
 }
 
 /// Why nothing was counted.
-async fn refusal(connection: &mut AnyConnection, place: &Place) -> Result<Redeemed, Failure> {
+async fn refusal(connection: &mut Connection, place: &Place) -> Result<Redeemed, Failure> {
     let row =
-        sqlx::query("SELECT revoked_at FROM share WHERE app = $1 AND conversation = $2 AND participant = $3")
+        sql::query("SELECT revoked_at FROM share WHERE app = $1 AND conversation = $2 AND participant = $3")
             .bind(place.app.clone())
             .bind(place.conversation.clone())
             .bind(place.participant)
             .fetch_optional(connection)
             .await?;
     let Some(row) = row else { return Ok(Redeemed::Unknown) };
-    Ok(match row.try_get::<Option<i64>, _>("revoked_at")? {
+    Ok(match row.try_get::<Option<i64>>("revoked_at")? {
         Some(_) => Redeemed::Revoked,
         None => Redeemed::UsedUp,
     })

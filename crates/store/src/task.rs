@@ -6,11 +6,11 @@
 
 use std::pin::Pin;
 
-use sqlx::AnyConnection;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::group::Failure;
+use crate::sql::Connection;
 
 /// A future in a box.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,7 +18,7 @@ pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What a lane does with a task.
 pub(crate) trait Task: Send {
     /// Does the work inside the current transaction. May be called more than once.
-    fn run<'a>(&'a mut self, connection: &'a mut AnyConnection) -> Boxed<'a, Result<(), Failure>>;
+    fn run<'a>(&'a mut self, connection: &'a mut Connection) -> Boxed<'a, Result<(), Failure>>;
     /// Tells the caller, once, after the transaction.
     fn finish(self: Box<Self>, outcome: Result<(), Error>);
 }
@@ -33,9 +33,9 @@ struct Call<T, F> {
 impl<T, F> Task for Call<T, F>
 where
     T: Send,
-    F: for<'c> Fn(&'c mut AnyConnection) -> Boxed<'c, Result<T, Failure>> + Send,
+    F: for<'c> Fn(&'c mut Connection) -> Boxed<'c, Result<T, Failure>> + Send,
 {
-    fn run<'a>(&'a mut self, connection: &'a mut AnyConnection) -> Boxed<'a, Result<(), Failure>> {
+    fn run<'a>(&'a mut self, connection: &'a mut Connection) -> Boxed<'a, Result<(), Failure>> {
         let work = (self.work)(connection);
         let result = &mut self.result;
         Box::pin(async move {
@@ -56,7 +56,7 @@ where
 pub(crate) fn call<T, F>(work: F) -> (Box<dyn Task>, oneshot::Receiver<Result<T, Error>>)
 where
     T: Send + 'static,
-    F: for<'c> Fn(&'c mut AnyConnection) -> Boxed<'c, Result<T, Failure>> + Send + 'static,
+    F: for<'c> Fn(&'c mut Connection) -> Boxed<'c, Result<T, Failure>> + Send + 'static,
 {
     let (reply, receiver) = oneshot::channel();
     (Box::new(Call { work, result: None, reply }), receiver)

@@ -17,13 +17,12 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
-use sqlx::{AnyConnection, Connection as _, Executor as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
-use crate::db::Db;
-use crate::error::{Error, is_connection_lost};
+use crate::db::{Db, Dialect};
+use crate::error::Error;
 use crate::group::{self, Failure, Key, Mark};
+use crate::sql::{self, Connection};
 use crate::task::Task;
 use crate::unit::{Committed, Unit};
 
@@ -63,12 +62,13 @@ impl Work {
 /// All lanes.
 pub(crate) struct Lanes {
     channels: Vec<mpsc::Sender<Work>>,
-    running: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// Each ends when its lane does.
+    running: std::sync::Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
 impl Lanes {
     /// Connects `count` lanes and starts them.
-    pub(crate) async fn start(db: &Db, count: usize) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn start(db: &Db, count: usize) -> Result<Self, sql::Error> {
         let mut channels = Vec::with_capacity(count);
         let mut running = Vec::with_capacity(count);
         for _ in 0..count {
@@ -83,7 +83,7 @@ impl Lanes {
                 held: VecDeque::new(),
             };
             channels.push(sender);
-            running.push(tokio::spawn(lane.run()));
+            running.push(start(lane));
         }
         Ok(Self { channels, running: std::sync::Mutex::new(running) })
     }
@@ -150,6 +150,23 @@ impl Lanes {
     }
 }
 
+/// Starts a lane. SQLite works on the thread that calls it, and syncs the disk there: that thread is the lane's alone.
+fn start(lane: Lane) -> oneshot::Receiver<()> {
+    let (ended, ends) = oneshot::channel();
+    let file = lane.db.dialect == Dialect::Sqlite;
+    let run = async move {
+        lane.run().await;
+        drop(ended);
+    };
+    if file {
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::spawn(move || runtime.block_on(run));
+    } else {
+        tokio::spawn(run);
+    }
+    ends
+}
+
 /// A lane that ends without answering was stopped, or panicked: the outcome is not known.
 async fn receive<T>(answer: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
     answer.await.unwrap_or(Err(Error::Closed))
@@ -191,7 +208,7 @@ impl Group {
 
 struct Lane {
     db: Db,
-    connection: Option<AnyConnection>,
+    connection: Option<Connection>,
     pause: Duration,
     try_again: Instant,
     receiver: mpsc::Receiver<Work>,
@@ -207,9 +224,9 @@ impl Lane {
         if let Some(mut connection) = self.connection.take() {
             if let Some(last) = self.db.dialect.tear_down() {
                 // Only tidiness: what is committed is durable without it.
-                let _ = connection.execute(last).await;
+                let _ = connection.all(last).await;
             }
-            let _ = connection.close().await;
+            connection.close().await;
         }
     }
 
@@ -270,7 +287,6 @@ impl Lane {
 
     /// One transaction. Gives the group back when its members should be tried one by one.
     async fn attempt(&mut self, mut group: Group) -> Result<(), Group> {
-        let dialect = self.db.dialect;
         let connection = match self.connect().await {
             Ok(connection) => connection,
             Err(error) => {
@@ -282,8 +298,7 @@ impl Lane {
         let marks: Vec<&Mark> = group.marks.iter().map(|(mark, _)| mark).collect();
         let mut tasks: Vec<&mut Box<dyn Task>> = group.tasks.iter_mut().collect();
         let written =
-            tokio::time::timeout(DEADLINE, group::write(connection, dialect, &units, &marks, &mut tasks))
-                .await;
+            tokio::time::timeout(DEADLINE, group::write(connection, &units, &marks, &mut tasks)).await;
         match written {
             Ok(Ok(answers)) => {
                 for ((_, reply), answer) in group.units.into_iter().zip(answers) {
@@ -297,7 +312,7 @@ impl Lane {
                 }
                 Ok(())
             }
-            Ok(Err(Failure::Sql(error))) if is_connection_lost(&error) => {
+            Ok(Err(Failure::Sql(error))) if error.lost_connection() => {
                 tracing::warn!(%error, "a lane lost its database connection");
                 self.give_up_connection();
                 group.answer_all(&Error::from(error));
@@ -318,7 +333,7 @@ impl Lane {
     }
 
     /// The connection, or at once an error: callers must not hang while the database is away.
-    async fn connect(&mut self) -> Result<&mut AnyConnection, Error> {
+    async fn connect(&mut self) -> Result<&mut Connection, Error> {
         let away = |error: String| Error::Retry(format!("no connection: {error}"));
         if self.connection.is_none() {
             if Instant::now() < self.try_again {

@@ -2,22 +2,21 @@
 //! it does not depend on the rows there are.
 #![allow(clippy::unwrap_used)]
 
-use sqlx::{AnyConnection, Connection as _};
-
 use super::*;
-use crate::db::{self, Dialect};
+use crate::rows::Values;
+use crate::sql::Connection;
 
 /// An SQLite file with the schema in it, gone at the end.
 struct Bed(std::path::PathBuf);
 
 impl Bed {
-    async fn connect(name: &str) -> (Self, AnyConnection) {
+    async fn connect(name: &str) -> (Self, Connection) {
         let directory = std::env::temp_dir().join(format!("interline_{name}_{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let url = format!("sqlite://{}", directory.join("store.db").display());
         crate::schema::migrate(&url).await.unwrap();
-        let options = db::options(&url, Dialect::Sqlite).unwrap();
-        (Self(directory), AnyConnection::connect_with(&options).await.unwrap())
+        let connection = crate::db::Db::open(&url).await.unwrap().writer().await.unwrap();
+        (Self(directory), connection)
     }
 }
 
@@ -27,9 +26,9 @@ impl Drop for Bed {
     }
 }
 
-async fn plan(connection: &mut AnyConnection, sql: &str, values: AnyArguments) -> Vec<String> {
-    let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-    let rows = sqlx::query_with(sql, values).fetch_all(connection).await.unwrap();
+async fn plan(connection: &mut Connection, sql: &str, values: Vec<Value>) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let rows = Query::with(sql, values).fetch_all(connection).await.unwrap();
     rows.iter().map(|row| row.try_get("detail").unwrap()).collect()
 }
 
@@ -78,7 +77,7 @@ async fn each_list_of_conversations_is_read_from_an_index() {
         {
             for after in [None, Some((7, "c"))] {
                 let filter = Filter { opened_from, opened_before, ..filter };
-                let (sql, values) = conversations("a", &filter, after, 50).finish().unwrap();
+                let (sql, values) = conversations("a", &filter, after, 50).finish();
                 let found = plan(&mut connection, &sql, values).await;
                 assert!(
                     found[0].starts_with(&format!("{CONVERSATION}{index}")),
@@ -106,7 +105,7 @@ async fn an_address_picks_its_few_conversations() {
     for (open, channel) in [(None, None), (Some(true), Some("web")), (Some(false), None), (None, Some("web"))]
     {
         let filter = Filter { address: Some("x"), open, channel, ..Filter::default() };
-        let (sql, values) = conversations("a", &filter, Some((7, "c")), 50).finish().unwrap();
+        let (sql, values) = conversations("a", &filter, Some((7, "c")), 50).finish();
         let found = plan(&mut connection, &sql, values).await;
         let of_one =
             ["conversation_by_customer (app=? AND customer=?", "conversation_open (app=? AND customer=?"];
@@ -124,19 +123,19 @@ async fn the_other_lists_are_read_from_indexes_too() {
     let mut bind = Values::default();
     bind.text("a").text("desk").number(9);
     assert_eq!(
-        plan(&mut connection, ENGAGED, bind.finish().unwrap()).await,
+        plan(&mut connection, ENGAGED, bind.0).await,
         ["SEARCH participant USING COVERING INDEX participant_engaged (app=? AND integration=?)"]
     );
     let mut bind = Values::default();
     bind.text("a").text("desk");
     assert_eq!(
-        plan(&mut connection, ENGAGED_COUNT, bind.finish().unwrap()).await,
+        plan(&mut connection, ENGAGED_COUNT, bind.0).await,
         ["SEARCH participant USING COVERING INDEX participant_engaged (app=? AND integration=?)"]
     );
     let mut bind = Values::default();
     bind.text("a").number(1).text("c").number(1).number(9);
     assert_eq!(
-        plan(&mut connection, FAILING, bind.finish().unwrap()).await,
+        plan(&mut connection, FAILING, bind.0).await,
         ["SEARCH participant USING INDEX participant_failing \
           (app=? AND (failing_since,conversation,no)>(?,?,?))"]
     );
@@ -147,11 +146,11 @@ async fn the_other_lists_are_read_from_indexes_too() {
         (Some("web"), None, Some("x"), "customer_by_channel (app=? AND channel=? AND id<?)"),
         (Some("web"), Some("y"), Some("x"), "customer_by_address (app=? AND channel=? AND address=?)"),
     ] {
-        let (sql, values) = customers("a", channel, address, after, 9).finish().unwrap();
+        let (sql, values) = customers("a", channel, address, after, 9).finish();
         let found = plan(&mut connection, &sql, values).await;
         assert_eq!(found[0], format!("SEARCH customer USING INDEX {expected}"));
     }
-    let (sql, values) = customers("a", None, Some("y"), Some("x"), 9).finish().unwrap();
+    let (sql, values) = customers("a", None, Some("y"), Some("x"), 9).finish();
     let found = plan(&mut connection, &sql, values).await;
     assert_eq!(
         found[0],
