@@ -195,6 +195,12 @@ pub trait Link: Send {
     async fn done(&mut self, seq: Seq, result: Result<Done, Failure>);
     /// The vendor told something. Returns when it is durable. The same `external_id` again changes nothing.
     async fn heard(&mut self, external_id: Option<String>, event: AgentEvent);
+    /// The same of several that came at once, none of which the vendor would tell again.
+    async fn heard_all(&mut self, events: Vec<AgentEvent>) {
+        for event in events {
+            self.heard(None, event).await;
+        }
+    }
     /// The agent is typing, or stopped. Outside the log; nothing waits for it.
     fn typing(&mut self, on: bool);
     /// The agent's side has, or has read, what the customer said, up to here.

@@ -65,6 +65,24 @@ pub trait Host: Send + Sync + 'static {
     /// The store is out of reach, or a limit is hit; nothing was accepted.
     async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable>;
 
+    /// What the legs of a call came to, together with what the caller did. Nothing, if no conversation is open and none is
+    /// opened by it. A host without a timeline drops the legs.
+    ///
+    /// # Errors
+    /// As of [`hear`](Host::hear).
+    async fn hear_call(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        _legs: Vec<CallRecord>,
+        what: Option<What>,
+    ) -> Result<HeardAs, Unavailable> {
+        match what {
+            Some(what) => self.hear(app, customer, Said { external_id: None, what }).await,
+            None => Ok(HeardAs::Nothing),
+        }
+    }
+
     /// What the customer sees after `place`, oldest first, at most `limit`; moves `place` behind it. Follows the
     /// customer from a closed conversation into the next. Fewer than `limit`: that was all. Nothing, if `place` is in
     /// a conversation that is not the customer's: clients name places.
@@ -173,8 +191,6 @@ pub enum What {
     Text(Text),
     /// Said nothing for as long as was waited. Only from channels that measure it.
     NoInput,
-    /// Tells what a leg of a call came to. Nothing if no conversation is open.
-    Called(CallRecord),
     /// Ended something.
     Ends(Scope),
 }

@@ -9,6 +9,7 @@ use interline_connector::channel::{
     Unavailable, What,
 };
 use interline_connector::{FileRefused, Files};
+use interline_core::conversation::call::CallRecord;
 use interline_core::conversation::connection::Connection;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
@@ -69,6 +70,20 @@ pub(crate) fn phase_of(state: &State) -> Phase {
         }
         None => Phase::Waiting { position: None },
     }
+}
+
+fn input_of(what: What) -> Input {
+    match what {
+        What::Connected => Input::Connected,
+        What::NoInput => Input::NoInput,
+        What::Text(text) => Input::CustomerSaid(text),
+        What::Ends(scope) => Input::CustomerEnds(scope),
+    }
+}
+
+/// Whether it opens a conversation if none is open.
+fn opens(input: &Input) -> bool {
+    !matches!(input, Input::CustomerEnds(_) | Input::Called(_))
 }
 
 /// A trouble on its way to a channel.
@@ -137,14 +152,25 @@ impl Host for Engine {
     }
 
     async fn hear(&self, app: &AppId, customer: &Customer, said: Said) -> Result<HeardAs, Unavailable> {
-        let Some(runtime) = self.inner.apps.get(app) else {
-            return Err(Unavailable("There is no such bot.".into()));
-        };
-        let (inner, runtime, customer) = (self.inner.clone(), runtime.clone(), customer.clone());
-        let span = trace::heard(app, &customer.channel);
-        let hear = async move { inner.hear(&runtime, &customer, said).await }.instrument(span);
-        let heard = self.inner.surely(hear).await;
-        heard.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))).map_err(unavailable)
+        self.heard(app, customer, said.external_id, vec![input_of(said.what)]).await
+    }
+
+    async fn hear_call(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        legs: Vec<CallRecord>,
+        what: Option<What>,
+    ) -> Result<HeardAs, Unavailable> {
+        let what = what.map(input_of);
+        let mut inputs: Vec<Input> = legs.into_iter().map(Input::Called).collect();
+        // A conversation is opened before something is noted in it, and closed after.
+        let at = if what.as_ref().is_some_and(opens) { 0 } else { inputs.len() };
+        inputs.splice(at..at, what);
+        if inputs.is_empty() {
+            return Ok(HeardAs::Nothing);
+        }
+        self.heard(app, customer, None, inputs).await
     }
 
     async fn read(
@@ -207,30 +233,44 @@ impl Host for Engine {
     }
 }
 
+impl Engine {
+    async fn heard(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        external_id: Option<String>,
+        inputs: Vec<Input>,
+    ) -> Result<HeardAs, Unavailable> {
+        let Some(runtime) = self.inner.apps.get(app) else {
+            return Err(Unavailable("There is no such bot.".into()));
+        };
+        let (inner, runtime, customer) = (self.inner.clone(), runtime.clone(), customer.clone());
+        let span = trace::heard(app, &customer.channel);
+        let hear =
+            async move { inner.hear(&runtime, &customer, external_id, &inputs).await }.instrument(span);
+        let heard = self.inner.surely(hear).await;
+        heard.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))).map_err(unavailable)
+    }
+}
+
 impl Inner {
     async fn hear(
         self: &Arc<Self>,
         runtime: &Runtime,
         customer: &Customer,
-        said: Said,
+        external_id: Option<String>,
+        inputs: &[Input],
     ) -> Result<HeardAs, Trouble> {
         let app = &runtime.app.id;
         let person = self.customers.get(app, &customer.id);
         let mut open = person.open.lock().await;
         let mut fresh = self.is_fresh(app, customer);
-        let input = match said.what {
-            What::Connected => Input::Connected,
-            What::NoInput => Input::NoInput,
-            What::Text(text) => Input::CustomerSaid(text),
-            What::Called(record) => Input::Called(record),
-            What::Ends(scope) => Input::CustomerEnds(scope),
-        };
-        let key = said.external_id.map(|external_id| InboxKey {
+        let key = external_id.map(|external_id| InboxKey {
             integration: customer.channel.as_str().to_owned(),
             scope: customer.id.as_str().to_owned(),
             external_id,
         });
-        if !matches!(input, Input::CustomerEnds(_)) {
+        if inputs.iter().any(opens) {
             person.fresh.store(false, Ordering::Relaxed);
         }
         for _ in 0..TRIES {
@@ -238,7 +278,7 @@ impl Inner {
                 let found = self.store.open_conversation(app.as_str(), customer.id.as_str()).await?;
                 *open = found.map(ConversationId::new);
             }
-            if let Some(heard) = self.hear_in(runtime, customer, &mut open, (&input, fresh), &key).await? {
+            if let Some(heard) = self.hear_in(runtime, customer, &mut open, (inputs, fresh), &key).await? {
                 return Ok(heard);
             }
             fresh = false;
@@ -258,12 +298,12 @@ impl Inner {
         runtime: &Runtime,
         customer: &Customer,
         open: &mut Option<ConversationId>,
-        (input, fresh): (&Input, bool),
+        (inputs, fresh): (&[Input], bool),
         key: &Option<InboxKey>,
     ) -> Result<Option<HeardAs>, Trouble> {
         // Until it went well, nothing is known to be open.
         let known = open.take();
-        if known.is_none() && matches!(input, Input::CustomerEnds(_) | Input::Called(_)) {
+        if known.is_none() && !inputs.iter().any(opens) {
             return Ok(Some(HeardAs::Nothing));
         }
         let app = &runtime.app.id;
@@ -287,11 +327,13 @@ impl Inner {
             Ok(()) | Err(Trouble::Unknown) => return Ok(None),
             Err(trouble) => return Err(trouble),
         }
-        if known.is_some() && *input == Input::Connected {
+        let mut inputs = inputs.to_vec();
+        inputs.retain(|input| known.is_none() || *input != Input::Connected);
+        if inputs.is_empty() {
             *open = known;
             return Ok(Some(HeardAs::Nothing));
         }
-        let change = Change::inputs(customer.channel.as_str(), vec![input.clone()], key.clone());
+        let change = Change::inputs(customer.channel.as_str(), inputs, key.clone());
         match self.change(runtime, &slot, &mut guard, change).await {
             Ok(Changed::Done) => {
                 *open = is_open(&guard).then_some(id);
@@ -346,7 +388,7 @@ impl Inner {
             }
             // A call has one conversation.
             let over = |line: &Line| line.entry.body == Body::Closed;
-            if customer.connection.is_call && lines.last().is_some_and(over) {
+            if customer.connection.is_call && lines.iter().any(over) {
                 return Ok(lines);
             }
             // A reader goes on to the customer's next conversation once this one is over.

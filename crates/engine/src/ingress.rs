@@ -16,7 +16,7 @@ use crate::apps::Runtime;
 use crate::engine::Inner;
 use crate::hints;
 use crate::host::phase_of;
-use crate::live::{About, Live, Row, Slot};
+use crate::live::{About, Live, Row, Slot, Unsettled};
 use crate::observe::{self, trace};
 use crate::unit::new_row;
 
@@ -143,9 +143,7 @@ impl Inner {
                 return Ok(Changed::Done);
             }
             let unit = news.unit(runtime, slot, &live, &change, &key, (now, seed))?;
-            if news.stepped {
-                slot.tail().doubt();
-            }
+            let unsettled = news.stepped.then(|| slot.unsettled());
             let (began, span) = (Instant::now(), trace::commit(unit.entries.len()));
             let committed = self.store.commit(unit).instrument(span).await;
             observe::committed(began.elapsed(), committed.is_ok());
@@ -156,6 +154,7 @@ impl Inner {
                         live.version = version;
                     }
                     self.adopt(slot, &live, news);
+                    unsettled.into_iter().for_each(Unsettled::settled);
                     **guard = Some(live);
                     return Ok(Changed::Done);
                 }

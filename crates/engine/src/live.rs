@@ -88,16 +88,30 @@ pub(crate) struct Tail {
     /// The last entry, once the conversation was loaded.
     head: Option<Seq>,
     closed: bool,
-    /// More may be written than stands here: a commit is under way, or nobody waited for its end.
+    /// More may be written than stands here: nobody learned how a commit ended.
     doubt: bool,
 }
 
-impl Tail {
-    /// A commit begins.
-    pub fn doubt(&mut self) {
-        self.doubt = true;
-    }
+/// A commit whose end is not known yet. Dropped before [`settled`](Self::settled), it leaves the tail in doubt. While it is
+/// under way the tail is what it was: who reads now is told to read again.
+pub(crate) struct Unsettled<'a>(Option<&'a Slot>);
 
+impl Unsettled<'_> {
+    /// What it wrote stands in the tail.
+    pub fn settled(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0 {
+            slot.tail().doubt = true;
+        }
+    }
+}
+
+impl Tail {
     fn loaded(&mut self, state: &State) {
         if self.head.is_none_or(|head| head < state.head) {
             self.entries.clear();
@@ -127,6 +141,20 @@ impl Tail {
         complete.then(|| self.entries.iter().filter(|entry| entry.seq > seq).cloned().collect())
     }
 
+    /// The last `limit` entries before `seq`, if all of them are here.
+    pub fn before(&self, seq: Seq, limit: usize) -> Option<Vec<Arc<Entry>>> {
+        self.head.filter(|_| !self.doubt)?;
+        let end = self.entries.partition_point(|entry| entry.seq < seq);
+        // All of them, or none is left out in front of the first and at the end.
+        let begin = match end.checked_sub(limit) {
+            Some(begin) => begin,
+            None if self.entries.front().is_some_and(|first| first.seq == Seq(1)) => 0,
+            None => return None,
+        };
+        let complete = self.entries.get(end).is_some_and(|entry| entry.seq == seq);
+        complete.then(|| self.entries.range(begin..end).cloned().collect())
+    }
+
     /// Whether the conversation is closed, if known.
     pub fn closed(&self) -> Option<bool> {
         self.head.filter(|_| !self.doubt).map(|_| self.closed)
@@ -147,6 +175,11 @@ impl Slot {
 
     pub fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A commit begins.
+    pub fn unsettled(&self) -> Unsettled<'_> {
+        Unsettled(Some(self))
     }
 
     pub fn running(&self) -> std::sync::MutexGuard<'_, HashSet<ParticipantNo>> {

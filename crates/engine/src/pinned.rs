@@ -272,7 +272,7 @@ impl Session {
     /// What the vendor told.
     async fn hear(
         &self,
-        input: Input,
+        inputs: Vec<Input>,
         key: Option<InboxKey>,
         says_as: Option<(ParticipantNo, String)>,
     ) -> Result<(), Trouble> {
@@ -281,7 +281,7 @@ impl Session {
         self.inner.load(&self.slot, &mut guard).await?;
         let row = guard.as_ref().and_then(|live| live.rows.get(&self.no));
         let by = row.map(Row::integration).unwrap_or_default();
-        let change = Change { says_as, ..Change::inputs(&by, vec![input], key) };
+        let change = Change { says_as, ..Change::inputs(&by, inputs, key) };
         self.inner.change(&runtime, &self.slot, &mut guard, change).await.map(|_| ())
     }
 
@@ -470,7 +470,17 @@ impl Link for Line<'_> {
             scope: format!("{}/{}", session.slot.key.conversation, session.no),
             external_id,
         });
-        session.insist(|| session.hear(input.clone(), key.clone(), says_as.clone())).await;
+        session.insist(|| session.hear(vec![input.clone()], key.clone(), says_as.clone())).await;
+    }
+
+    async fn heard_all(&mut self, events: Vec<AgentEvent>) {
+        let session = self.session;
+        session.fruitful.store(true, Ordering::Relaxed);
+        let input = |event| Input::Agent { participant: session.no, event };
+        let inputs: Vec<Input> = events.into_iter().map(input).collect();
+        if !inputs.is_empty() {
+            session.insist(|| session.hear(inputs.clone(), None, None)).await;
+        }
     }
 
     fn typing(&mut self, on: bool) {

@@ -266,7 +266,7 @@ impl Host for FakeHost {
         if said.external_id.is_some_and(|id| !person.heard.insert(id)) {
             return Ok(HeardAs::Again);
         }
-        let fresh = person.open.is_none() && !matches!(said.what, What::Ends(_) | What::Called(_));
+        let fresh = person.open.is_none() && !matches!(said.what, What::Ends(_));
         if fresh {
             inner.conversations += 1;
             person.open = Some(format!("cnv_{}", inner.conversations).as_str().into());
@@ -276,7 +276,7 @@ impl Host for FakeHost {
             What::Connected if fresh => {
                 person.push(Speaker::Bot, Body::Text(Text::plain("welcome")), now);
             }
-            What::Connected | What::NoInput | What::Called(_) => return Ok(HeardAs::Nothing),
+            What::Connected | What::NoInput => return Ok(HeardAs::Nothing),
             What::Text(text) => {
                 inner.said.push(text.text.clone());
                 person.push(Speaker::Customer, Body::Text(text), now);

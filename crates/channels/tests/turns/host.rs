@@ -233,7 +233,6 @@ impl Host for FlowHost {
             What::Text(text) => Input::CustomerSaid(text),
             What::NoInput => Input::NoInput,
             What::Ends(scope) => Input::CustomerEnds(scope),
-            What::Called(record) => Input::Called(record),
         };
         if !open {
             person.conversations += 1;

@@ -11,13 +11,13 @@ use interline_connector::{AgentSystem, Carried, Cause, Context, Done, Failure, I
 use interline_core::transfer::{Ask, Reason};
 use interline_core::{AppId, Body, ConversationId, Entry, ParticipantNo, Role, Seq, State};
 
-use super::{brief, once, read_entry};
+use super::{brief, once};
 use crate::engine::Inner;
-use crate::ingress::{Trouble, to_i64};
+use crate::ingress::Trouble;
 use crate::live::{Key, Live, Row, Slot};
 
 /// So many entries before a transfer travel along as its context.
-const CONTEXT: i64 = 400;
+const CONTEXT: usize = 400;
 /// Connectors have deadlines of their own, which are shorter. This one keeps a fault in one of them from holding a
 /// participant for ever.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -34,7 +34,7 @@ impl Inner {
         let conversation = brief(live);
         let no = row.about.participant.no;
         let opens = matches!(entry.body, Body::Open);
-        let before = if opens { self.said_before(&slot.key, entry.seq).await? } else { Vec::new() };
+        let before = if opens { self.said_before(slot, entry.seq).await? } else { Vec::new() };
         let transcript =
             if opens { self.transcript_url(&slot.key.app, &slot.key.conversation, no) } else { None };
         let context = if opens { context(&live.state, &before) } else { Context::default() };
@@ -44,17 +44,9 @@ impl Inner {
     }
 
     /// What the customer saw before an entry, oldest first.
-    async fn said_before(&self, key: &Key, seq: Seq) -> Result<Vec<Entry>, Trouble> {
-        let rows =
-            self.store.entries_before(key.app.as_str(), key.conversation.as_str(), to_i64(seq.0), CONTEXT);
-        let mut before = Vec::new();
-        for row in rows.await? {
-            let entry = read_entry(&row.doc)?;
-            if entry.customer_sees() {
-                before.push(entry);
-            }
-        }
-        Ok(before)
+    async fn said_before(&self, slot: &Slot, seq: Seq) -> Result<Vec<Entry>, Trouble> {
+        let before = self.entries_before(slot, seq, CONTEXT).await?;
+        Ok(before.iter().filter(|entry| entry.customer_sees()).map(|entry| Entry::clone(entry)).collect())
     }
 
     /// What the agent side of the last transfer would have been told beside what the node asked.
@@ -74,7 +66,7 @@ impl Inner {
             seats.rfind(|seat| seat.role == Role::Agent).map(|agent| (agent.no, agent.from))
         };
         let Some((no, from)) = agent else { return Ok(HandedOff::default()) };
-        let summary = if summary { digest(&self.said_before(&key, from).await?) } else { String::new() };
+        let summary = if summary { digest(&self.said_before(&slot, from).await?) } else { String::new() };
         Ok(HandedOff { summary, transcript: self.transcript_url(app, conversation, no) })
     }
 

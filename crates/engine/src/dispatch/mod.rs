@@ -270,6 +270,21 @@ impl Inner {
         rows.iter().map(|row| read_entry(&row.doc).map(Arc::new)).collect()
     }
 
+    /// The last `limit` entries before `seq`, oldest first, from memory if they are there.
+    pub(crate) async fn entries_before(
+        &self,
+        slot: &Slot,
+        seq: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, Trouble> {
+        if let Some(entries) = slot.tail().before(seq, limit) {
+            return Ok(entries);
+        }
+        let (app, conversation) = (slot.key.app.as_str(), slot.key.conversation.as_str());
+        let rows = self.store.entries_before(app, conversation, to_i64(seq.0), limit as i64).await?;
+        rows.iter().map(|row| read_entry(&row.doc).map(Arc::new)).collect()
+    }
+
     /// Nothing is left for a participant: its cursor stands at its head.
     async fn caught_up(
         self: &Arc<Self>,

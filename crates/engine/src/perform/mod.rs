@@ -18,13 +18,13 @@ use interline_core::{Body, Entry, Input};
 
 use crate::apps::Runtime;
 use crate::dispatch::call::caught;
-use crate::dispatch::{Rows, brief, read_entry};
+use crate::dispatch::{Rows, brief};
 use crate::engine::Inner;
 use crate::ingress::{Change, InboxKey, Trouble, to_i64};
 use crate::live::{Row, Slot};
 
 /// So much of what was said before is told to a bot.
-const BEFORE: i64 = 100;
+const BEFORE: usize = 100;
 /// What came of it is written again after so long.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -110,14 +110,10 @@ impl Inner {
             self.load(slot, &mut guard).await?;
             guard.as_ref().map(brief).ok_or(Trouble::Unknown)?
         };
-        let (app, id) = (slot.key.app.as_str(), slot.key.conversation.as_str());
-        let mut before = Vec::new();
-        for row in self.store.entries_before(app, id, to_i64(entry.seq.0), BEFORE).await? {
-            let entry = read_entry(&row.doc)?;
-            if entry.customer_sees() || matches!(entry.body, Body::ReturnPackage(_)) {
-                before.push(entry);
-            }
-        }
+        let wanted =
+            |entry: &&Arc<Entry>| entry.customer_sees() || matches!(entry.body, Body::ReturnPackage(_));
+        let before = self.entries_before(slot, entry.seq, BEFORE).await?;
+        let before = before.iter().filter(wanted).map(|entry| Entry::clone(entry)).collect();
         let asked = Asked { conversation, turn: turn.clone(), before, key, deadline };
         Ok(match bot.turn(&asked).await {
             Ok(reply) => Outcome::Turned(reply),

@@ -202,11 +202,7 @@ impl Told<'_> {
     async fn tell(&mut self, events: Vec<AgentEvent>) {
         match self.open.take() {
             Some(seq) => self.link.done(seq, Ok(Done { events, ..Done::default() })).await,
-            None => {
-                for event in events {
-                    self.link.heard(None, event).await;
-                }
-            }
+            None => self.link.heard_all(events).await,
         }
     }
 }

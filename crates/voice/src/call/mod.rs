@@ -287,6 +287,11 @@ impl Call {
         self.telling.lock().await
     }
 
+    /// Whether somebody tells what a transfer does.
+    pub(crate) fn is_told_of(&self) -> bool {
+        self.telling.try_lock().is_err()
+    }
+
     /// What is being said to the caller, so that a transfer that takes the call away can wait for the end of it.
     pub fn spoken(&self) -> &Spoken {
         &self.spoken

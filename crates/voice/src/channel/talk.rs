@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use interline_connector::channel::{Hint, Place, Said, What};
+use interline_connector::channel::{HeardAs, Hint, Place, Said, Unavailable, What};
 use interline_core::conversation::connection::{Connection, Header};
 use interline_core::conversation::entry::{Heard, Text};
 use interline_core::conversation::input::Scope;
@@ -55,15 +55,13 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     let customer = with_connection(line, &call, customer);
     call.answer();
     // What an earlier call left open when it was lost.
-    let _ = line.host.hear(&line.app, &customer, ends()).await;
+    let _ = line.host.hear(&line.app, &customer, said(What::Ends(Scope::Conversation))).await;
     let hints = line.host.watch(&line.app, &customer);
     let place = line.host.place(&line.app, &customer, false).await.unwrap_or_default();
-    let opened = line.host.hear(&line.app, &customer, said(What::Connected)).await;
-    if opened.is_err() {
+    call.begun();
+    if tell(line, &call, &customer, Some(What::Connected)).await.is_err() {
         return;
     }
-    call.begun();
-    tell_news(line, &call, &customer).await;
     let (digits, words) = (call.leg.digits(), call.leg.said());
     let mut talk = Talk {
         line,
@@ -86,27 +84,26 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
     if let Stage::Gone(gone) = call.leg.stage() {
         call.over(gone);
     }
-    tell_news(line, &call, &customer).await;
+    // In a conversation that the bot closed nothing more is noted.
     if !talk.over {
-        let _ = line.host.hear(&line.app, &customer, ends()).await;
+        let _ = tell(line, &call, &customer, Some(What::Ends(Scope::Conversation))).await;
     }
     drop(kept);
 }
 
-/// What the legs came to, for the timeline.
-async fn tell_news(line: &Line, call: &Call, customer: &Customer) {
+/// What the legs came to, for the timeline, and what the caller did.
+async fn tell(
+    line: &Line,
+    call: &Call,
+    customer: &Customer,
+    what: Option<What>,
+) -> Result<HeardAs, Unavailable> {
     let _in_order = call.telling_news.lock().await;
-    for record in call.news() {
-        let _ = line.host.hear(&line.app, customer, said(What::Called(record))).await;
-    }
+    line.host.hear_call(&line.app, customer, call.news(), what).await
 }
 
 fn said(what: What) -> Said {
     Said { external_id: None, what }
-}
-
-fn ends() -> Said {
-    said(What::Ends(Scope::Conversation))
 }
 
 fn with_connection(line: &Line, call: &Call, customer: Customer) -> Customer {
@@ -194,7 +191,10 @@ impl Talk<'_> {
                     Ok(Hint::AgentTyping(_) | Hint::Reached { .. }) => {}
                 },
                 () = until(due) => self.silence().await,
-                () = self.call.recorded() => tell_news(self.line, self.call, self.customer).await,
+                // While a transfer tells of itself it tells of its legs too, in the same breath.
+                () = self.call.recorded() => if !self.call.is_told_of() {
+                    let _ = tell(self.line, self.call, self.customer, None).await;
+                },
                 () = host.stopping() => {
                     leg.bye(vec![reason("SIP", 503, "the server stops")]).await;
                     return;
