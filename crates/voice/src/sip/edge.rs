@@ -245,8 +245,9 @@ impl Edge {
     }
 
     async fn sort_late(&self, mut transaction: Transaction) {
-        for _ in 0..LATE {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        for again in 0..LATE {
+            // Nearly always it is a matter of microseconds.
+            tokio::time::sleep(Duration::from_millis(if again == 0 { 1 } else { 10 })).await;
             if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
                 settled(|| dialog.state()).await;
                 let _ = dialog.handle(&mut transaction).await;
