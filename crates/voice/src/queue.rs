@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Who waits longer than this soon gives up, and nobody is helped by more of them.
-const LATE: Duration = Duration::from_secs(4);
+const LATE: Duration = Duration::from_secs(1);
 
 /// The calls that wait.
 #[derive(Debug, Default)]
