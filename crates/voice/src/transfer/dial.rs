@@ -32,7 +32,7 @@ use crate::sip::edge::{Dialing, Edge};
 use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
 use crate::sip::text::{UuiPlace, reason};
-use crate::sip::timer::{Asked, USUAL, least};
+use crate::sip::timer::{Asked, Timer, least};
 use crate::target::{Found, find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
@@ -70,7 +70,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
         codecs: call.trunk.codecs.clone(),
         srtp: call.trunk.media(None).srtp,
         softened: false,
-        expires: USUAL,
+        timer: Timer::proposed(),
     };
     while let Some(uri) = targets.pop_front() {
         tried.push(uri.clone());
@@ -91,10 +91,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
                         }
                     }
                     415 | 488 if !terms.softened && terms.soften() => targets.push_front(uri),
-                    422 if terms.expires == USUAL => {
-                        terms.expires = least(response.headers.iter()).unwrap_or(USUAL).max(USUAL + 1);
-                        targets.push_front(uri);
-                    }
+                    422 if tried.len() < MOST_TARGETS && terms.lengthen(&response) => targets.push_front(uri),
                     503 => {}
                     _ => return Err(refused),
                 }
@@ -109,11 +106,16 @@ struct Terms {
     codecs: Vec<Codec>,
     srtp: Srtp,
     softened: bool,
-    /// The session interval that is proposed, seconds.
-    expires: u32,
+    /// The session interval that is proposed.
+    timer: Timer,
 }
 
 impl Terms {
+    /// Proposes the session interval that a 422 asks for. False: it asks for none that is longer.
+    fn lengthen(&mut self, refusal: &Response) -> bool {
+        least(refusal.headers.iter()).is_some_and(|least| self.timer.raise(least))
+    }
+
     /// Offers all that is allowed. False: it was offered already.
     fn soften(&mut self) -> bool {
         self.softened = true;
@@ -193,7 +195,7 @@ async fn at(
     let mut options = call.trunk.media(local);
     (options.codecs, options.srtp) = (terms.codecs.clone(), terms.srtp);
     let Ok(session) = call.media.session(options) else { return fail(Failed::by(Phase::Target, 503)) };
-    let Some(headers) = headers(call, plan, terms.expires) else {
+    let Some(headers) = headers(call, plan, terms.timer) else {
         return fail(Failed::by(Phase::Target, 483));
     };
     let offer = session.offer().into_bytes();
@@ -230,7 +232,8 @@ async fn at(
     let info_digits = call.trunk.digits == crate::trunk::Digits::Info;
     let fields = plan.fields.clone().and(&call.trunk.fields);
     let doing = Doing::new(call, CallLeg::Agent, Method::Invite, &uri.to_string(), &fields);
-    let result = answered(ringing, session, until, call.trunk.account.clone(), info_digits, early).await;
+    let account = call.trunk.account.clone();
+    let result = answered(ringing, session, until, terms.timer, account, info_digits, early).await;
     match &result {
         Ok(_) => doing.came(Some(200), "answered"),
         Err(Unanswered::Response(response)) => doing.came(Some(response.status_code.code()), "refused"),
@@ -278,6 +281,7 @@ async fn answered(
     mut ringing: Ringing,
     session: Session,
     until: Instant,
+    proposed: Timer,
     account: Option<crate::sip::digest::Account>,
     info_digits: bool,
     early: &mut impl FnMut(Early<'_>),
@@ -320,7 +324,7 @@ async fn answered(
     let body = String::from_utf8_lossy(&response.body).into_owned();
     // What was agreed with early media may stand in the 2xx again, or not at all.
     let usable = if body.is_empty() { heard } else { session.accept(&body).is_ok() };
-    let timer = Asked::of(response.headers.iter()).as_caller();
+    let timer = proposed.agreed(Asked::of(response.headers.iter()));
     let leg = Leg::new(Parts {
         edge,
         call_id,
@@ -392,14 +396,14 @@ fn caller(call: &Call, plan: &Plan, contact: &Uri) -> Uri {
 }
 
 /// None: it was forwarded too often.
-fn headers(call: &Call, plan: &Plan, expires: u32) -> Option<Vec<Header>> {
+fn headers(call: &Call, plan: &Plan, timer: Timer) -> Option<Vec<Header>> {
     let forwards = call.began.forwards.checked_sub(1).filter(|left| *left > 0)?;
     let mut headers = vec![
         Header::MaxForwards(forwards.min(70).into()),
         Header::Allow(ALLOW.into()),
         Header::Supported(SUPPORTED.into()),
-        Header::SessionExpires(expires.to_string().into()),
     ];
+    headers.extend(timer.propose());
     if let Some(uui) = plan.uui(call.trunk.uui).filter(|uui| uui.place != UuiPlace::Off) {
         headers.push(Header::Other("User-to-User".into(), uui.value));
     }
