@@ -6,6 +6,7 @@
     reason = "a test: a wrong assumption ends it; figures are its output"
 )]
 
+mod long;
 mod phones;
 mod within;
 

@@ -21,7 +21,6 @@ use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::sip::{Auth, Header, Param, Response, Transport, Uri};
 use secrecy::ExposeSecret as _;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Doing, Failed, Method, Phase, Plan, Progress};
@@ -31,18 +30,13 @@ use crate::gate::{ALLOW, SUPPORTED};
 use crate::sip::edge::{Dialing, Edge};
 use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
+use crate::sip::long::{is_long, takes_tcp};
 use crate::sip::text::{UuiPlace, reason};
 use crate::sip::timer::{Asked, Timer, least};
 use crate::target::{Found, find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
-/// A longer request should not go by UDP.
-const LONGEST_DATAGRAM: usize = 1_300;
-/// So long somebody who may take TCP is waited for.
-const CONNECT: Duration = Duration::from_secs(2);
-/// What the stack adds: first line, Via, From, To, Call-ID, CSeq, Contact and lengths, beside the URI in three of them.
-const FRAME: usize = 420;
 /// A cancelled INVITE is waited for so long, so that an answer that crosses is met.
 const CROSSING: Duration = Duration::from_secs(40);
 
@@ -155,8 +149,7 @@ async fn once(
             Ok(leg) => return Ok(leg),
             // RFC 3261 §18.1.1: by TCP, and if nobody is there, by UDP nevertheless.
             Err(Unanswered::TooLong) => {
-                let connects = tokio::time::timeout(CONNECT, TcpStream::connect(found.at)).await;
-                let transport = if matches!(connects, Ok(Ok(_))) { Transport::Tcp } else { Transport::Udp };
+                let transport = if takes_tcp(found.at).await { Transport::Tcp } else { Transport::Udp };
                 next.push_front(Found { fixed: true, transport, ..found });
                 continue;
             }
@@ -199,7 +192,7 @@ async fn at(
         return fail(Failed::by(Phase::Target, 483));
     };
     let offer = session.offer().into_bytes();
-    let is_long = length(uri, &headers) + offer.len() > LONGEST_DATAGRAM;
+    let is_long = is_long(2 * uri.to_string().len(), &headers, offer.len());
     if is_long && transport == Transport::Udp && !found.fixed {
         return Err(Unanswered::TooLong);
     }
@@ -375,13 +368,6 @@ fn contacts(call: &Call, plan: &Plan, response: &Response, tried: &[Uri]) -> Vec
 /// Whether two name the same: parameters, as of transport, lead to no other.
 fn is_same(one: &Uri, other: &Uri) -> bool {
     one.user() == other.user() && one.host_with_port == other.host_with_port
-}
-
-/// How long a request will be, about.
-fn length(uri: &Uri, headers: &[Header]) -> usize {
-    FRAME
-        + 2 * uri.to_string().len()
-        + headers.iter().map(|header| header.to_string().len() + 2).sum::<usize>()
 }
 
 /// Who seems to call: the plan's caller id, or the caller; at our own address.

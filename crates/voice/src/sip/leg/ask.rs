@@ -1,15 +1,21 @@
 //! What we ask of the other side within the dialog.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
-use rsipstack::sip::{Header, Method, Response};
+use rsipstack::dialog::dialog::Dialog;
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::{Header, Method, Response, Uri};
 use rsipstack::transaction::key::TransactionRole;
 
 use super::{Leg, sdp};
 use crate::sip::digest;
 use crate::sip::edge::settled;
 use crate::sip::inspect::CHALLENGED;
+use crate::sip::long::{by_tcp, is_long};
 use crate::sip::timer::{Asked, Timer, least};
 
 /// A refresh is tried so often, each time as the other side wants it.
@@ -24,15 +30,21 @@ impl Leg {
         body: Option<Vec<u8>>,
     ) -> Option<Response> {
         settled(|| self.dialog().state()).await;
-        let first = self.dialog().request(method, Some(headers.clone()), body.clone()).await.ok()??;
+        let dialog = self.dialog();
+        let length = body.as_ref().map_or(0, Vec::len);
+        let target = target(&dialog, &headers, length).await;
+        let send =
+            |headers| aimed(&dialog, target.clone(), dialog.request(method, Some(headers), body.clone()));
+        let first = send(headers.clone()).await.ok()??;
         let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
             return Some(first);
         };
         let mut response = first;
-        if let Some(proof) = self.proof(&response, method, *real) {
+        let uri = target.clone().unwrap_or_else(|| dialog.snapshot().remote_uri);
+        if let Some(proof) = self.proof(&response, method, &uri, *real) {
             let mut proven = headers;
             proven.push(proof);
-            response = self.dialog().request(method, Some(proven), body).await.ok()??;
+            response = send(proven).await.ok()??;
         }
         if CHALLENGED.iter().any(|(_, ours)| *ours == response.status_code.code()) {
             response.status_code = (*real).into();
@@ -40,16 +52,15 @@ impl Leg {
         Some(response)
     }
 
-    fn proof(&self, challenge: &Response, method: Method, code: u16) -> Option<Header> {
+    fn proof(&self, challenge: &Response, method: Method, uri: &Uri, code: u16) -> Option<Header> {
         let account = self.0.account.as_ref()?;
-        let uri = self.dialog().snapshot().remote_uri.to_string();
         let challenges = challenge.headers.iter().filter_map(|header| match header {
             Header::WwwAuthenticate(value) => Some(value.value()),
             Header::ProxyAuthenticate(value) => Some(value.value()),
             _ => None,
         });
         let client = uuid::Uuid::new_v4().simple().to_string();
-        let value = digest::answer(challenges, account, &method.to_string(), &uri, &client)?;
+        let value = digest::answer(challenges, account, &method.to_string(), &uri.to_string(), &client)?;
         Some(if code == 407 {
             Header::ProxyAuthorization(value.into())
         } else {
@@ -63,8 +74,11 @@ impl Leg {
         // RFC 4028 §7.4: unchanged, so that nothing has to be agreed anew.
         let body = self.0.session.current().unwrap_or_else(|| self.0.session.offer());
         headers.push(sdp());
+        let dialog = self.dialog();
+        let target = target(&dialog, &headers, body.len()).await;
         self.0.asking.store(true, Ordering::Relaxed);
-        let answer = self.dialog().reinvite(Some(headers), Some(body.into_bytes())).await;
+        let invite = dialog.reinvite(Some(headers), Some(body.into_bytes()));
+        let answer = aimed(&dialog, target, invite).await;
         self.0.asking.store(false, Ordering::Relaxed);
         answer.ok().flatten()
     }
@@ -96,6 +110,34 @@ impl Leg {
             }
         }
         true
+    }
+}
+
+/// Where a request goes, if not where the others of its dialog do: by TCP, if it is long.
+async fn target(dialog: &InviteDialog, headers: &[Header], body: usize) -> Option<Uri> {
+    let snapshot = dialog.snapshot();
+    let addresses = snapshot.remote_uri.to_string().len()
+        + snapshot.from.to_string().len()
+        + snapshot.to.to_string().len();
+    if !is_long(addresses, headers, body) {
+        return None;
+    }
+    by_tcp(&snapshot, &dialog.initial_request()).await
+}
+
+/// Sends a request to `target`, and not to that of its dialog. The stack makes a request when it is asked for it first, and
+/// reads the target then: what is sent after that goes as before.
+async fn aimed<T>(dialog: &InviteDialog, target: Option<Uri>, request: impl Future<Output = T>) -> T {
+    let mut request = pin!(request);
+    let Some(target) = target else { return request.await };
+    let was = dialog.snapshot();
+    let dialog = Dialog::Invite(dialog.clone());
+    dialog.set_remote_target(target, was.remote_contact.clone());
+    let first = poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await;
+    dialog.set_remote_target(was.remote_uri, was.remote_contact);
+    match first {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => request.await,
     }
 }
 
