@@ -1,151 +1,11 @@
-//! Requests within a call that do not fit into a datagram (RFC 3261 §18.1.1), at a caller that takes UDP and TCP at one port.
+//! Requests within a call that do not fit into a datagram (RFC 3261 §18.1.1).
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use anyhow::{Result, bail, ensure};
 
-use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use super::Gateway;
+use super::by_hand::{Asked, By, Caller, field};
 
-use super::{Gateway, sdp};
-
-/// A caller by UDP, who takes TCP too, or does not.
-struct Caller {
-    udp: UdpSocket,
-    tcp: Option<TcpListener>,
-    own: SocketAddr,
-    server: u16,
-    id: String,
-}
-
-/// A request that came, and by what.
-struct Asked {
-    text: String,
-    by: By,
-}
-
-enum By {
-    Udp(SocketAddr),
-    Tcp(TcpStream),
-}
-
-impl Caller {
-    async fn new(server: u16, takes_tcp: bool) -> Result<Self> {
-        loop {
-            let udp = UdpSocket::bind("127.0.0.1:0").await?;
-            let own = udp.local_addr()?;
-            let tcp = TcpListener::bind(own).await;
-            if takes_tcp && tcp.is_err() {
-                // Somebody else has the port there.
-                continue;
-            }
-            let id = uuid::Uuid::new_v4().simple().to_string();
-            return Ok(Self { udp, tcp: tcp.ok().filter(|_| takes_tcp), own, server, id });
-        }
-    }
-
-    fn head(&self, method: &str, user: &str, to: &str) -> String {
-        let Self { own, server, id, .. } = self;
-        format!(
-            "{method} sip:{user}@127.0.0.1:{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{id};rport\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:ann@{own}>;tag=1\r\n{to}\r\nCall-ID: {id}\r\n"
-        )
-    }
-
-    /// Calls, is answered, and acknowledges it. The `To` of the dialog.
-    async fn calls(&self, user: &str) -> Result<String> {
-        let to = format!("To: <sip:{user}@127.0.0.1>");
-        let (head, body) = (self.head("INVITE", user, &to), sdp("m=audio 4000 RTP/AVP 0"));
-        let request = format!(
-            "{head}CSeq: 1 INVITE\r\nContact: <sip:ann@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-            self.own,
-            body.len()
-        );
-        self.udp.send_to(request.as_bytes(), ("127.0.0.1", self.server)).await?;
-        loop {
-            let (answer, _) = self.datagram().await?;
-            if answer.starts_with("SIP/2.0 200 ") {
-                let to = field(&answer, "To")?;
-                let ack = self.head("ACK", user, &to) + "CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n";
-                self.udp.send_to(ack.as_bytes(), ("127.0.0.1", self.server)).await?;
-                return Ok(to);
-            }
-            ensure!(answer.starts_with("SIP/2.0 100 "), "{answer}");
-        }
-    }
-
-    async fn datagram(&self) -> Result<(String, SocketAddr)> {
-        let mut buffer = vec![0; 65_535];
-        let (length, from) =
-            tokio::time::timeout(Duration::from_secs(20), self.udp.recv_from(&mut buffer)).await??;
-        Ok((String::from_utf8(buffer[..length].to_vec())?, from))
-    }
-
-    /// The next request. An answer that is sent once more is none.
-    async fn asked(&self) -> Result<Asked> {
-        loop {
-            tokio::select! {
-                message = self.datagram() => {
-                    let (text, from) = message?;
-                    if !text.starts_with("SIP/2.0 ") {
-                        return Ok(Asked { text, by: By::Udp(from) });
-                    }
-                }
-                stream = accepted(&self.tcp) => {
-                    // Whoever only looks whether somebody is there says nothing.
-                    let mut stream = stream?;
-                    let text = message(&mut stream).await?;
-                    if !text.is_empty() {
-                        return Ok(Asked { text, by: By::Tcp(stream) });
-                    }
-                }
-            }
-        }
-    }
-
-    async fn answers(&self, asked: Asked, status: &str) -> Result<()> {
-        let mut answer = format!("SIP/2.0 {status}\r\n");
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            answer += &(field(&asked.text, name)? + "\r\n");
-        }
-        answer += &format!("Contact: <sip:ann@{}>\r\nContent-Length: 0\r\n\r\n", self.own);
-        match asked.by {
-            By::Udp(to) => _ = self.udp.send_to(answer.as_bytes(), to).await?,
-            By::Tcp(mut stream) => {
-                stream.write_all(answer.as_bytes()).await?;
-                // Until the server has read it and closes, or is done.
-                let _ = tokio::time::timeout(Duration::from_secs(1), message(&mut stream)).await;
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn accepted(tcp: &Option<TcpListener>) -> Result<TcpStream> {
-    match tcp {
-        Some(tcp) => Ok(tcp.accept().await?.0),
-        None => std::future::pending().await,
-    }
-}
-
-/// One message without a body. Empty: there came none.
-async fn message(stream: &mut TcpStream) -> Result<String> {
-    let mut text = Vec::new();
-    while !text.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if stream.read(&mut byte).await? == 0 {
-            break;
-        }
-        text.push(byte[0]);
-    }
-    Ok(String::from_utf8(text)?)
-}
-
-/// A line of a message.
-fn field(message: &str, name: &str) -> Result<String> {
-    let line = message.lines().find(|line| line.starts_with(&format!("{name}:")));
-    line.map(str::to_owned).with_context(|| format!("no {name}: {message}"))
-}
+const PCMU: &str = "m=audio 4000 RTP/AVP 0";
 
 /// Waits for a request of this kind, by TCP or by UDP as it should be.
 async fn long(caller: &Caller, method: &str, by_tcp: bool) -> Result<Asked> {
@@ -169,14 +29,14 @@ async fn what_is_long_within_a_call_goes_by_tcp() {
         Gateway::start("voice-long-within", &[("listen: ${SIP_LISTEN}", &long_fields)]).await.unwrap();
     for takes_tcp in [true, false] {
         let caller = Caller::new(gateway.sip, takes_tcp).await.unwrap();
-        caller.calls("bye").await.unwrap();
+        caller.calls("bye", PCMU).await.unwrap();
         let bye = long(&caller, "BYE", takes_tcp).await.unwrap();
         caller.answers(bye, "200 OK").await.unwrap();
         gateway.log().await.unwrap();
     }
     // What is short goes by UDP after it, with the next number.
     let caller = Caller::new(gateway.sip, true).await.unwrap();
-    let to = caller.calls("refer").await.unwrap();
+    let to = caller.calls("refer", PCMU).await.unwrap();
     let refer = long(&caller, "REFER", true).await.unwrap();
     assert_eq!(field(&refer.text, "CSeq").unwrap(), "CSeq: 2 REFER");
     caller.answers(refer, "202 Accepted").await.unwrap();

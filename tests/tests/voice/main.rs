@@ -6,7 +6,9 @@
     reason = "a test: a wrong assumption ends it; figures are its output"
 )]
 
+mod by_hand;
 mod long;
+mod names;
 mod phones;
 mod within;
 

@@ -98,15 +98,17 @@ impl Timer {
 
     /// For an INVITE of ours. Who refreshes is for the other side to say.
     pub fn propose(self) -> Vec<Header> {
-        self.asks(String::new())
+        self.asks("")
     }
 
     /// For a refresh of ours within the dialog, of which we are the caller whoever made the call.
     pub fn refresh(self) -> Vec<Header> {
-        self.asks(";refresher=uac".into())
+        let mut headers = self.asks(";refresher=uac");
+        headers.push(Header::Supported("timer".into()));
+        headers
     }
 
-    fn asks(self, refresher: String) -> Vec<Header> {
+    fn asks(self, refresher: &str) -> Vec<Header> {
         let mut headers = vec![Header::SessionExpires(format!("{}{refresher}", self.seconds).into())];
         // RFC 4028 §7.3: who told it on the way is to see that it was heard.
         if self.least > SHORTEST {
@@ -172,6 +174,8 @@ mod tests {
         assert!(!timer.raise(1_800) && timer == Timer::proposed(), "nothing is raised");
         assert!(timer.raise(3_600) && !timer.raise(3_600));
         assert_eq!(said(timer), ["Session-Expires: 3600", "Min-SE: 3600"]);
+        let refresh: Vec<_> = timer.refresh().iter().map(|header| header.to_string()).collect();
+        assert_eq!(refresh, ["Session-Expires: 3600;refresher=uac", "Min-SE: 3600", "Supported: timer"]);
         assert_eq!(timer.agreed(Asked::Nothing), None);
         let theirs = timer.agreed(asked("7200;refresher=uas"));
         assert_eq!(theirs, Some(Timer { seconds: 7_200, ours: false, least: 3_600 }));

@@ -37,6 +37,8 @@ use crate::target::{Found, find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
+/// So long the first word of one address is waited for, where there is another: four datagrams.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 /// A cancelled INVITE is waited for so long, so that an answer that crosses is met.
 const CROSSING: Duration = Duration::from_secs(40);
 
@@ -124,6 +126,15 @@ impl Terms {
     }
 }
 
+/// What is waited for.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// An answer, until then.
+    until: Instant,
+    /// Any response, so long. None: as long as for an answer.
+    sign: Option<Duration>,
+}
+
 enum Unanswered {
     Failed(Failed),
     /// Nothing was heard of it.
@@ -145,7 +156,8 @@ async fn once(
     let mut failed = Unanswered::Failed(Failed::by(Phase::Target, 502));
     let mut next: VecDeque<Found> = found.unwrap_or_default().into();
     while let Some(found) = next.pop_front() {
-        failed = match at(call, plan, uri, terms, &found, until, early).await {
+        let sign = (!next.is_empty()).then_some(SIGN_OF_LIFE);
+        failed = match at(call, plan, uri, terms, &found, Waits { until, sign }, early).await {
             Ok(leg) => return Ok(leg),
             // RFC 3261 §18.1.1: by TCP, and if nobody is there, by UDP nevertheless.
             Err(Unanswered::TooLong) => {
@@ -171,13 +183,16 @@ async fn at(
     uri: &Uri,
     terms: &Terms,
     found: &Found,
-    until: Instant,
+    waits: Waits,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let fail = |failed| Err(Unanswered::Failed(failed));
     call.edge.health.know(uri, found);
     if call.edge.health.is_dead(found) {
         return Err(Unanswered::Lost(Failed::by(Phase::Target, 408)));
+    }
+    if !call.edge.reaches(found) {
+        return Err(Unanswered::Lost(Failed::by(Phase::Target, 502)));
     }
     let transport = found.transport;
     let contact = call.edge.contact(transport, found.at.ip());
@@ -226,7 +241,7 @@ async fn at(
     let fields = plan.fields.clone().and(&call.trunk.fields);
     let doing = Doing::new(call, CallLeg::Agent, Method::Invite, &uri.to_string(), &fields);
     let account = call.trunk.account.clone();
-    let result = answered(ringing, session, until, terms.timer, account, info_digits, early).await;
+    let result = answered(ringing, session, waits, terms.timer, account, info_digits, early).await;
     match &result {
         Ok(_) => doing.came(Some(200), "answered"),
         Err(Unanswered::Response(response)) => doing.came(Some(response.status_code.code()), "refused"),
@@ -273,7 +288,7 @@ impl Drop for Ringing {
 async fn answered(
     mut ringing: Ringing,
     session: Session,
-    until: Instant,
+    waits: Waits,
     proposed: Timer,
     account: Option<crate::sip::digest::Account>,
     info_digits: bool,
@@ -281,11 +296,15 @@ async fn answered(
 ) -> Result<Leg, Unanswered> {
     let lost = || Unanswered::Lost(Failed::by(Phase::Invite, 502));
     let (mut rings, mut heard, mut behind) = (false, false, Vec::new());
+    let mut silent_until = waits.sign.map(|sign| Instant::now() + sign);
     let outcome = loop {
         let Some(Dialing { states, answer, .. }) = &mut ringing.dialing else { return Err(lost()) };
         tokio::select! {
             outcome = answer => break outcome,
             Some(state) = states.recv() => {
+                if matches!(state, DialogState::Trying(_) | DialogState::Early(..)) {
+                    silent_until = None;
+                }
                 let DialogState::Early(_, response) = state else {
                     behind.push(state);
                     continue;
@@ -298,7 +317,12 @@ async fn answered(
                     early(Early::Media(&session));
                 }
             }
-            () = sleep_until(until) => return Err(Unanswered::Failed(Failed::no_answer())),
+            () = sleep_until(silent_until.unwrap_or(waits.until).min(waits.until)) => {
+                return Err(match silent_until.filter(|silent| *silent < waits.until) {
+                    Some(_) => Unanswered::Lost(Failed::by(Phase::Invite, 408)),
+                    None => Unanswered::Failed(Failed::no_answer()),
+                });
+            }
         }
     };
     let Some(Dialing { dialog, states, .. }) = ringing.dialing.take() else { return Err(lost()) };
