@@ -9,7 +9,9 @@
 mod by_hand;
 mod long;
 mod names;
+mod odd;
 mod phones;
+mod scripts;
 mod within;
 
 use std::collections::BTreeMap;

@@ -217,6 +217,10 @@ impl Edge {
             desk.invited(Invited { transaction, edge: self.clone() });
             return;
         }
+        // RFC 3262 §3: no provisional response of ours is reliable, so that none is to be acknowledged.
+        if request.method == Method::PRack {
+            return answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
+        }
         if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
             // RFC 3261 §12.2.2. The stack is silent about it where we were called.
             if is_older(&dialog, request) {

@@ -245,12 +245,6 @@ impl Leg {
         let _ = self.dialog().ringing(None, None);
     }
 
-    /// Lets the caller hear something before it is answered.
-    pub fn early_media(&self, answer: String) {
-        let headers = vec![sdp()];
-        let _ = self.dialog().ringing(Some(headers), Some(answer.into_bytes()));
-    }
-
     /// Answers. `offered`: the body is an offer, because the caller made none.
     pub fn accept(&self, body: String, offered: bool, mut headers: Vec<Header>) {
         self.0.offered.store(offered, Ordering::Relaxed);
