@@ -138,6 +138,8 @@ pub struct Settings {
     pub voice_ports: String,
     /// Where the sound of calls is received. All zeros: at the address that SIP names to the other side.
     pub voice_bind: IpAddr,
+    /// The name servers that are asked where to call, `192.0.2.53` or `192.0.2.53:5353`; none: those of the system.
+    pub voice_name_servers: Vec<String>,
     /// After so many seconds without sound a call is over.
     pub voice_silence_s: u64,
     /// A service that speaks (`POST …/v1/audio/speech`); none: espeak-ng on this machine.
@@ -199,6 +201,7 @@ impl Default for Settings {
             voice_calls: 2_000,
             voice_ports: "16384-32767".into(),
             voice_bind: IpAddr::from([0, 0, 0, 0]),
+            voice_name_servers: Vec::new(),
             voice_silence_s: 60,
             speech_url: None,
             speech_key: None,

@@ -1,5 +1,6 @@
 //! The voice gateway of a node, as the settings want it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -20,6 +21,9 @@ pub fn set_up(settings: &Settings, http: Http) -> Result<()> {
         settings.voice_ports.split_once('-').context("voice_ports: say a range, such as 16384-32767")?;
     let ports: (u16, u16) = (first.trim().parse()?, last.trim().parse()?);
     anyhow::ensure!(ports.0 < ports.1, "voice_ports: the first port is above the last");
+    let guard = http.guard().clone();
+    let name_servers =
+        settings.voice_name_servers.iter().map(|text| name_server(text)).collect::<Result<_>>()?;
     let mut voices = Vec::new();
     if let Some(base) = &settings.speech_url {
         http.guard().allow(base);
@@ -58,6 +62,32 @@ pub fn set_up(settings: &Settings, http: Http) -> Result<()> {
             ..StudioConfig::default()
         },
         hearing: hearing.map(|hearing| std::sync::Arc::new(hearing) as _),
+        name_servers,
+        guard,
     };
     live::set_up(config).map(|_| ()).map_err(|error| anyhow!(error))
+}
+
+fn name_server(text: &str) -> Result<SocketAddr> {
+    let known = text.parse().or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
+    known.with_context(|| format!("voice_name_servers: `{text}` is no address, such as 192.0.2.53"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_server;
+
+    #[test]
+    fn a_name_server_listens_at_53_unless_it_says_so() {
+        for (text, at) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53:5353", "192.0.2.53:5353"),
+            ("2001:db8::1", "[2001:db8::1]:53"),
+        ] {
+            assert_eq!(name_server(text).expect(text).to_string(), at);
+        }
+        for bad in ["", "ns.example.com", "192.0.2.53:x"] {
+            assert!(name_server(bad).expect_err(bad).to_string().contains("voice_name_servers"));
+        }
+    }
 }

@@ -25,7 +25,7 @@ use crate::sip::digest::{Challenger, Proof};
 use crate::sip::edge::{Desk, Edge, Invited, LATE, Listen};
 use crate::sip::ladder::{Ladder, Party};
 use crate::sip::leg::{Leg, Parts, Replaces};
-use crate::sip::timer::{Asked, SHORTEST};
+use crate::sip::timer::{Asked, too_short};
 use crate::trunk::{Digits, Trunk};
 
 /// What callers that have to prove who they are see as realm.
@@ -252,7 +252,7 @@ impl Switch {
         }
         let asked = Asked::of(invited.request().headers.iter());
         if asked.is_too_short() {
-            return Err(Turned::away(invited, 422, vec![Header::MinSE(SHORTEST.to_string().into())]));
+            return Err(Turned::away(invited, 422, vec![too_short()]));
         }
         // RFC 3261 §8.2.2.2: the same request by another way.
         if invited.edge().ladders.knows(&began.call_id) {

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `gate` | what a message must be before anything is done with it |
 //! | `sip` | listeners, dialogs, challenges, the drawing of a call's messages |
-//! | `trunk`, `target` | who may call us, whom we may call |
+//! | `trunk`, `target`, `names` | who may call us, whom we may call, and where they are |
 //! | `call` | a living call |
 //! | `transfer` | INVITE, REFER, BYE, and what their failures mean |
 //! | `gateway`, `live` | all of it, once per process |
@@ -29,6 +29,7 @@ pub mod channel;
 pub mod gate;
 pub mod gateway;
 pub mod live;
+pub mod names;
 mod queue;
 pub mod sip;
 pub mod target;

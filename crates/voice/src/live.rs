@@ -3,8 +3,10 @@
 //! It is one for the process because a call is: its sockets are here, and nowhere else.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use interline_connector::guard::Guard;
 use interline_core::{AppId, ConversationId, CustomerId};
 use interline_media::speech::Hearing;
 use interline_media::{Config as Sound, Media, Studio, StudioConfig};
@@ -12,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, Trace};
 use crate::gateway::Gateway;
+use crate::names;
 
 /// How the gateway of a process is set up.
 #[derive(Clone)]
@@ -24,15 +27,27 @@ pub struct Config {
     pub studio: StudioConfig,
     /// Who understands speech. None: callers are heard by their keys alone.
     pub hearing: Option<Arc<dyn Hearing>>,
+    /// The name servers that are asked for whom we call. Empty: the system's.
+    pub name_servers: Vec<SocketAddr>,
+    /// Which private addresses the operator named, for what scripts call.
+    pub guard: Guard,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { calls: 2_000, sound: Sound::default(), studio: StudioConfig::default(), hearing: None }
+        Self {
+            calls: 2_000,
+            sound: Sound::default(),
+            studio: StudioConfig::default(),
+            hearing: None,
+            name_servers: Vec::new(),
+            guard: Guard::default(),
+        }
     }
 }
 
 static GATEWAY: OnceLock<Arc<Gateway>> = OnceLock::new();
+static GUARD: OnceLock<Guard> = OnceLock::new();
 static LIVE: LazyLock<Live> = LazyLock::new(Live::default);
 
 /// Sets the gateway up. Only the first word counts: what takes calls cannot be changed under them.
@@ -43,6 +58,8 @@ pub fn set_up(config: Config) -> Result<Arc<Gateway>, String> {
     if let Some(known) = GATEWAY.get() {
         return Ok(known.clone());
     }
+    names::ask(config.name_servers);
+    let _ = GUARD.set(config.guard);
     let studio = Studio::new(config.studio);
     let media = Media::with_hearing(config.sound, studio, config.hearing)
         .map_err(|error| format!("no media: {error}"))?;
@@ -61,6 +78,11 @@ pub fn gateway() -> Result<Arc<Gateway>, String> {
 /// The gateway, if there is one already.
 pub fn running() -> Option<&'static Arc<Gateway>> {
     GATEWAY.get()
+}
+
+/// Which private addresses the operator named.
+pub fn guard() -> Guard {
+    GUARD.get().cloned().unwrap_or_default()
 }
 
 type Calls = HashMap<(AppId, CustomerId), Arc<Call>>;

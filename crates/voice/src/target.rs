@@ -1,13 +1,11 @@
 //! Whom to call: read, allowed, and found.
 
 use std::net::SocketAddr;
-use std::sync::LazyLock;
 
-use async_trait::async_trait;
 use interline_connector::guard::{Guard, is_public};
-use rsipstack::resolver::{SipResolver, Target};
 use rsipstack::sip::{Auth, Domain, Host, HostWithPort, Param, Scheme, Transport, Uri};
 
+use crate::names::{self, Records};
 use crate::sip::text::clean;
 
 /// So many addresses of one name are tried.
@@ -125,33 +123,17 @@ pub struct Found {
     pub fixed: bool,
 }
 
-/// Who knows the addresses of names that come without a port (RFC 3263).
-#[async_trait]
-pub trait Names: Send + Sync {
-    /// SRV records in their order; without any, the addresses of the name. Empty: it has none.
-    async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target>;
-}
-
-#[async_trait]
-impl Names for SipResolver {
-    async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target> {
-        self.lookup(name, None, transport, secure).await.unwrap_or_default()
-    }
-}
-
-static SYSTEM: LazyLock<SipResolver> = LazyLock::new(SipResolver::new);
-
 /// Where a URI is, by address: the best first. `trusted`: private addresses are as good as others, because the operator named
 /// the host.
 ///
 /// # Errors
 /// There is no such host, or it is where only we should be.
 pub async fn find(uri: &Uri, transport: Option<Transport>, trusted: bool) -> Result<Vec<Found>, Refused> {
-    find_by(&*SYSTEM, uri, transport, trusted).await
+    find_by(names::here(), uri, transport, trusted).await
 }
 
 async fn find_by(
-    names: &dyn Names,
+    records: &dyn Records,
     uri: &Uri,
     transport: Option<Transport>,
     trusted: bool,
@@ -162,22 +144,15 @@ async fn find_by(
     });
     let secure = uri.scheme == Some(Scheme::Sips);
     let wanted = if secure { Some(Transport::Tls) } else { named.or(transport) };
-    let usual = wanted.unwrap_or(Transport::Udp);
-    let default = if usual == Transport::Tls { 5061 } else { 5060 };
     let port = uri.host_with_port.port.map(|port| port.value());
     let (found, name): (Vec<(Transport, SocketAddr)>, _) = match &uri.host_with_port.host {
-        Host::IpAddr(ip) => (vec![(usual, SocketAddr::new(*ip, port.unwrap_or(default)))], None),
+        Host::IpAddr(ip) => {
+            let usual = wanted.unwrap_or(Transport::Udp);
+            let default = if usual == Transport::Tls { 5061 } else { 5060 };
+            (vec![(usual, SocketAddr::new(*ip, port.unwrap_or(default)))], None)
+        }
         Host::Domain(name) => {
-            let records = match port {
-                Some(_) => Vec::new(),
-                None => names.look_up(name, wanted, usual == Transport::Tls).await,
-            };
-            let mut found: Vec<_> = records.iter().map(|record| (record.transport, record.addr)).collect();
-            if found.is_empty() {
-                let known = tokio::net::lookup_host((name.to_string(), port.unwrap_or(default))).await;
-                found.extend(known.map_err(|_| Refused::Unknown)?.map(|address| (usual, address)));
-            }
-            (found, Some(name.clone()))
+            (names::look_up(records, &name.to_string(), port, wanted).await, Some(name.clone()))
         }
     };
     let all = found.len();
@@ -197,7 +172,12 @@ async fn find_by(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::names::Service;
 
     fn uri(text: &str) -> Uri {
         Uri::try_from(text).expect(text)
@@ -255,46 +235,50 @@ mod tests {
     }
 
     /// A name server that knows one name.
-    struct Known(Vec<(&'static str, Transport)>);
+    struct Known;
 
     #[async_trait]
-    impl Names for Known {
-        async fn look_up(&self, name: &Domain, transport: Option<Transport>, secure: bool) -> Vec<Target> {
-            assert_eq!(
-                (name.to_string().as_str(), secure),
-                ("trunk.example", transport == Some(Transport::Tls))
-            );
-            let fits = |(_, kind): &&(&str, Transport)| transport.is_none_or(|wanted| wanted == *kind);
-            let target = |(addr, transport): &(&str, Transport)| Target {
-                addr: addr.parse().expect("an address"),
-                transport: *transport,
-            };
-            self.0.iter().filter(fits).map(target).collect()
+    impl Records for Known {
+        async fn services(&self, name: &str) -> Vec<Service> {
+            let at = |priority, port, host: &str| Service { priority, weight: 0, port, host: host.into() };
+            match name {
+                "_sip._udp.trunk.example." => {
+                    vec![at(1, 5_080, "inside.example"), at(2, 5_080, "one.example")]
+                }
+                "_sip._tcp.trunk.example." => vec![at(1, 5_090, "two.example")],
+                "_sips._tcp.trunk.example." => vec![at(1, 5_091, "three.example")],
+                _ => Vec::new(),
+            }
+        }
+
+        async fn addresses(&self, host: &str) -> Vec<IpAddr> {
+            match host {
+                "inside.example" => vec![[192, 0, 2, 9].into()],
+                "one.example" => vec![[93, 184, 216, 34].into()],
+                "two.example" => vec![[93, 184, 216, 35].into()],
+                "three.example" => vec![[93, 184, 216, 36].into()],
+                _ => Vec::new(),
+            }
         }
     }
 
     #[tokio::test]
     async fn a_name_without_a_port_is_looked_up_by_srv() {
-        let names = Known(vec![
-            ("192.0.2.9:5080", Transport::Udp),
-            ("93.184.216.34:5080", Transport::Udp),
-            ("93.184.216.35:5090", Transport::Tcp),
-            ("93.184.216.36:5091", Transport::Tls),
-        ]);
         let ask = async |text: &str, transport| {
-            find_by(&names, &uri(text), transport, false).await.map(|found| said(&found))
+            find_by(&Known, &uri(text), transport, false).await.map(|found| said(&found))
         };
         // What is not public is for the operator to name.
-        let all = ["UDP 93.184.216.34:5080", "TCP 93.184.216.35:5090", "TLS 93.184.216.36:5091"];
+        let all = ["UDP 93.184.216.34:5080", "TCP 93.184.216.35:5090"];
         assert_eq!(ask("sip:a@trunk.example", None).await, Ok(all.map(str::to_owned).to_vec()));
         for (text, transport, only) in [
             ("sip:a@trunk.example;transport=tcp", None, all[1]),
             ("sip:a@trunk.example", Some(Transport::Tcp), all[1]),
-            ("sips:a@trunk.example", None, all[2]),
+            ("sips:a@trunk.example", None, "TLS 93.184.216.36:5091"),
         ] {
             assert_eq!(ask(text, transport).await, Ok(vec![only.to_owned()]), "{text}");
         }
-        let named = find_by(&names, &uri("sips:a@trunk.example"), None, false).await.expect("found");
+        let named = find_by(&Known, &uri("sips:a@trunk.example"), None, false).await.expect("found");
         assert_eq!(named[0].name, Some("trunk.example".into()));
+        assert_eq!(ask("sip:a@other.example", None).await, Err(Refused::Unknown));
     }
 }

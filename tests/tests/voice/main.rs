@@ -6,7 +6,12 @@
     reason = "a test: a wrong assumption ends it; figures are its output"
 )]
 
+mod by_hand;
+mod long;
+mod names;
+mod odd;
 mod phones;
+mod scripts;
 mod within;
 
 use std::collections::BTreeMap;

@@ -14,18 +14,21 @@ fn has(log: &[Value], kind: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_refresh_is_gone_and_who_wants_it_is_refreshed() {
     let gateway = Gateway::start("voice-timers", &[]).await.unwrap();
-    let call = |scenario: &str, refresher: &str| {
+    let call = |scenario: &str, refresher: &str, interval: &str| {
         let fields = format!("Supported: timer\n      Session-Expires: 90;refresher={refresher}");
-        gateway.caller(scenario, "answer").unwrap().with("fields", &fields).run()
+        let caller = gateway.caller(scenario, "answer").unwrap().with("fields", &fields);
+        caller.with("interval", interval).run()
     };
-    let (silent, by_update, by_invite) = tokio::join!(
-        call("caller_is_silent", "uac"),
-        call("caller_is_refreshed", "uas"),
-        call("caller_has_no_update", "uas"),
-    );
-    silent.unwrap();
-    by_update.unwrap();
-    by_invite.unwrap();
+    let all = [
+        ("caller_is_silent", "uac", "90"),
+        ("caller_is_refreshed", "uas", "90"),
+        ("caller_has_no_update", "uas", "90"),
+        ("caller_wants_longer", "uas", "120"),
+        ("caller_wants_longer_by_invite", "uas", "120"),
+        ("caller_asks_too", "uas", "90"),
+    ];
+    let calls = all.map(|(scenario, refresher, interval)| call(scenario, refresher, interval));
+    futures_util::future::try_join_all(calls).await.unwrap();
     gateway.is_empty().await.unwrap();
 }
 

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::keys::Keys;
 use super::{Line, say};
 use crate::call::{Call, Speaking};
-use crate::live::Live;
+use crate::live::{self, Live};
 use crate::sip::leg::Stage;
 use crate::sip::text::{Fields, reason};
 use crate::transfer::{Ended, Method, Permits, Plan};
@@ -452,7 +452,7 @@ fn plan(
         onward: false,
         replaces: None,
         allowed: Permits::default(),
-        guard: interline_connector::guard::Guard::default(),
+        guard: live::guard(),
     }
 }
 

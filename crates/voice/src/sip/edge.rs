@@ -26,7 +26,7 @@ use rsipstack::sip::{
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transaction::key::TransactionRole;
 use rsipstack::transaction::{CallIdFormat, Transaction};
-use rsipstack::transport::transport_layer::{DefaultDomainResolver, DomainResolver};
+use rsipstack::transport::transport_layer::DomainResolver;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{
     SipAddr, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer,
@@ -42,6 +42,7 @@ use super::ladder::Ladders;
 use super::leg::Legs;
 use super::socket::Gated;
 use crate::gate::{ALLOW, Door, SUPPORTED};
+use crate::names;
 use crate::target::Found;
 
 /// A dialog that is about to be is looked for so often, every 10 ms.
@@ -108,10 +109,8 @@ impl Edge {
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let pins = Arc::new(Pins::default());
-        let transports = TransportLayer::new_with_domain_resolver(
-            stop.child_token(),
-            Box::new(Pinned(pins.clone(), DefaultDomainResolver::new())),
-        );
+        let transports =
+            TransportLayer::new_with_domain_resolver(stop.child_token(), Box::new(Pinned(pins.clone())));
         let mut listens = Vec::new();
         if !listen.udp.is_empty() {
             let socket = Gated::bind(&listen.udp, desk.clone()).await?;
@@ -218,6 +217,10 @@ impl Edge {
             desk.invited(Invited { transaction, edge: self.clone() });
             return;
         }
+        // RFC 3262 §3: no provisional response of ours is reliable, so that none is to be acknowledged.
+        if request.method == Method::PRack {
+            return answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
+        }
         if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
             // RFC 3261 §12.2.2. The stack is silent about it where we were called.
             if is_older(&dialog, request) {
@@ -276,6 +279,14 @@ impl Edge {
             params,
             headers: Vec::new(),
         }
+    }
+
+    /// Whether anything can go there: a datagram needs a socket of the same address family.
+    pub fn reaches(&self, found: &Found) -> bool {
+        let fits = |(kind, address): &(Transport, SocketAddr)| {
+            *kind == Transport::Udp && address.is_ipv4() == found.at.is_ipv4()
+        };
+        found.transport != Transport::Udp || self.listens().iter().any(fits)
     }
 
     /// Somebody's address, for the stack.
@@ -339,18 +350,22 @@ impl Pins {
 }
 
 /// Reads [`Pins`].
-struct Pinned(Arc<Pins>, DefaultDomainResolver);
+struct Pinned(Arc<Pins>);
 
 #[async_trait]
 impl DomainResolver for Pinned {
     async fn resolve(&self, target: &SipAddr) -> Result<SipAddr, Error> {
         let pinned =
             self.0.0.read().unwrap_or_else(PoisonError::into_inner).get(&target.addr.to_string()).copied();
-        match (pinned, target.r#type) {
-            (Some(at), Some(transport)) => Ok(sip_addr(transport, at)),
-            // A Contact or a route by name.
-            _ => self.1.resolve(target).await,
+        if let (Some(at), Some(transport)) = (pinned, target.r#type) {
+            return Ok(sip_addr(transport, at));
         }
+        // A Contact or a route by name.
+        let (name, port) = (target.addr.host.to_string(), target.addr.port.map(|port| port.value()));
+        let found = names::look_up(names::here(), &name, port, target.r#type).await;
+        let (transport, at) =
+            *found.first().ok_or_else(|| Error::DnsResolutionError(target.addr.to_string()))?;
+        Ok(sip_addr(transport, at))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod health;
 pub mod inspect;
 pub mod ladder;
 pub mod leg;
+pub mod long;
 pub mod socket;
 pub mod text;
 pub mod timer;

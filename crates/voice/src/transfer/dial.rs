@@ -21,7 +21,6 @@ use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::sip::{Auth, Header, Param, Response, Transport, Uri};
 use secrecy::ExposeSecret as _;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Doing, Failed, Method, Phase, Plan, Progress};
@@ -31,18 +30,15 @@ use crate::gate::{ALLOW, SUPPORTED};
 use crate::sip::edge::{Dialing, Edge};
 use crate::sip::ladder::{Ladders, Party};
 use crate::sip::leg::{Leg, Parts};
+use crate::sip::long::{is_long, takes_tcp};
 use crate::sip::text::{UuiPlace, reason};
-use crate::sip::timer::{Asked, USUAL, least};
+use crate::sip::timer::{Asked, Timer, least};
 use crate::target::{Found, find, is_trusted};
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
-/// A longer request should not go by UDP.
-const LONGEST_DATAGRAM: usize = 1_300;
-/// So long somebody who may take TCP is waited for.
-const CONNECT: Duration = Duration::from_secs(2);
-/// What the stack adds: first line, Via, From, To, Call-ID, CSeq, Contact and lengths, beside the URI in three of them.
-const FRAME: usize = 420;
+/// So long the first word of one address is waited for, where there is another: four datagrams.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 /// A cancelled INVITE is waited for so long, so that an answer that crosses is met.
 const CROSSING: Duration = Duration::from_secs(40);
 
@@ -70,7 +66,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
         codecs: call.trunk.codecs.clone(),
         srtp: call.trunk.media(None).srtp,
         softened: false,
-        expires: USUAL,
+        timer: Timer::proposed(),
     };
     while let Some(uri) = targets.pop_front() {
         tried.push(uri.clone());
@@ -91,10 +87,7 @@ pub(super) async fn dial(call: &Call, plan: &Plan, mut early: impl FnMut(Early<'
                         }
                     }
                     415 | 488 if !terms.softened && terms.soften() => targets.push_front(uri),
-                    422 if terms.expires == USUAL => {
-                        terms.expires = least(response.headers.iter()).unwrap_or(USUAL).max(USUAL + 1);
-                        targets.push_front(uri);
-                    }
+                    422 if tried.len() < MOST_TARGETS && terms.lengthen(&response) => targets.push_front(uri),
                     503 => {}
                     _ => return Err(refused),
                 }
@@ -109,11 +102,16 @@ struct Terms {
     codecs: Vec<Codec>,
     srtp: Srtp,
     softened: bool,
-    /// The session interval that is proposed, seconds.
-    expires: u32,
+    /// The session interval that is proposed.
+    timer: Timer,
 }
 
 impl Terms {
+    /// Proposes the session interval that a 422 asks for. False: it asks for none that is longer.
+    fn lengthen(&mut self, refusal: &Response) -> bool {
+        least(refusal.headers.iter()).is_some_and(|least| self.timer.raise(least))
+    }
+
     /// Offers all that is allowed. False: it was offered already.
     fn soften(&mut self) -> bool {
         self.softened = true;
@@ -126,6 +124,15 @@ impl Terms {
         self.codecs = all;
         changes
     }
+}
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// An answer, until then.
+    until: Instant,
+    /// Any response, so long. None: as long as for an answer.
+    sign: Option<Duration>,
 }
 
 enum Unanswered {
@@ -149,12 +156,12 @@ async fn once(
     let mut failed = Unanswered::Failed(Failed::by(Phase::Target, 502));
     let mut next: VecDeque<Found> = found.unwrap_or_default().into();
     while let Some(found) = next.pop_front() {
-        failed = match at(call, plan, uri, terms, &found, until, early).await {
+        let sign = (!next.is_empty()).then_some(SIGN_OF_LIFE);
+        failed = match at(call, plan, uri, terms, &found, Waits { until, sign }, early).await {
             Ok(leg) => return Ok(leg),
             // RFC 3261 §18.1.1: by TCP, and if nobody is there, by UDP nevertheless.
             Err(Unanswered::TooLong) => {
-                let connects = tokio::time::timeout(CONNECT, TcpStream::connect(found.at)).await;
-                let transport = if matches!(connects, Ok(Ok(_))) { Transport::Tcp } else { Transport::Udp };
+                let transport = if takes_tcp(found.at).await { Transport::Tcp } else { Transport::Udp };
                 next.push_front(Found { fixed: true, transport, ..found });
                 continue;
             }
@@ -176,13 +183,16 @@ async fn at(
     uri: &Uri,
     terms: &Terms,
     found: &Found,
-    until: Instant,
+    waits: Waits,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let fail = |failed| Err(Unanswered::Failed(failed));
     call.edge.health.know(uri, found);
     if call.edge.health.is_dead(found) {
         return Err(Unanswered::Lost(Failed::by(Phase::Target, 408)));
+    }
+    if !call.edge.reaches(found) {
+        return Err(Unanswered::Lost(Failed::by(Phase::Target, 502)));
     }
     let transport = found.transport;
     let contact = call.edge.contact(transport, found.at.ip());
@@ -193,11 +203,11 @@ async fn at(
     let mut options = call.trunk.media(local);
     (options.codecs, options.srtp) = (terms.codecs.clone(), terms.srtp);
     let Ok(session) = call.media.session(options) else { return fail(Failed::by(Phase::Target, 503)) };
-    let Some(headers) = headers(call, plan, terms.expires) else {
+    let Some(headers) = headers(call, plan, terms.timer) else {
         return fail(Failed::by(Phase::Target, 483));
     };
     let offer = session.offer().into_bytes();
-    let is_long = length(uri, &headers) + offer.len() > LONGEST_DATAGRAM;
+    let is_long = is_long(2 * uri.to_string().len(), &headers, offer.len());
     if is_long && transport == Transport::Udp && !found.fixed {
         return Err(Unanswered::TooLong);
     }
@@ -230,7 +240,8 @@ async fn at(
     let info_digits = call.trunk.digits == crate::trunk::Digits::Info;
     let fields = plan.fields.clone().and(&call.trunk.fields);
     let doing = Doing::new(call, CallLeg::Agent, Method::Invite, &uri.to_string(), &fields);
-    let result = answered(ringing, session, until, call.trunk.account.clone(), info_digits, early).await;
+    let account = call.trunk.account.clone();
+    let result = answered(ringing, session, waits, terms.timer, account, info_digits, early).await;
     match &result {
         Ok(_) => doing.came(Some(200), "answered"),
         Err(Unanswered::Response(response)) => doing.came(Some(response.status_code.code()), "refused"),
@@ -277,18 +288,23 @@ impl Drop for Ringing {
 async fn answered(
     mut ringing: Ringing,
     session: Session,
-    until: Instant,
+    waits: Waits,
+    proposed: Timer,
     account: Option<crate::sip::digest::Account>,
     info_digits: bool,
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let lost = || Unanswered::Lost(Failed::by(Phase::Invite, 502));
     let (mut rings, mut heard, mut behind) = (false, false, Vec::new());
+    let mut silent_until = waits.sign.map(|sign| Instant::now() + sign);
     let outcome = loop {
         let Some(Dialing { states, answer, .. }) = &mut ringing.dialing else { return Err(lost()) };
         tokio::select! {
             outcome = answer => break outcome,
             Some(state) = states.recv() => {
+                if matches!(state, DialogState::Trying(_) | DialogState::Early(..)) {
+                    silent_until = None;
+                }
                 let DialogState::Early(_, response) = state else {
                     behind.push(state);
                     continue;
@@ -301,7 +317,12 @@ async fn answered(
                     early(Early::Media(&session));
                 }
             }
-            () = sleep_until(until) => return Err(Unanswered::Failed(Failed::no_answer())),
+            () = sleep_until(silent_until.unwrap_or(waits.until).min(waits.until)) => {
+                return Err(match silent_until.filter(|silent| *silent < waits.until) {
+                    Some(_) => Unanswered::Lost(Failed::by(Phase::Invite, 408)),
+                    None => Unanswered::Failed(Failed::no_answer()),
+                });
+            }
         }
     };
     let Some(Dialing { dialog, states, .. }) = ringing.dialing.take() else { return Err(lost()) };
@@ -320,7 +341,7 @@ async fn answered(
     let body = String::from_utf8_lossy(&response.body).into_owned();
     // What was agreed with early media may stand in the 2xx again, or not at all.
     let usable = if body.is_empty() { heard } else { session.accept(&body).is_ok() };
-    let timer = Asked::of(response.headers.iter()).as_caller();
+    let timer = proposed.agreed(Asked::of(response.headers.iter()));
     let leg = Leg::new(Parts {
         edge,
         call_id,
@@ -373,13 +394,6 @@ fn is_same(one: &Uri, other: &Uri) -> bool {
     one.user() == other.user() && one.host_with_port == other.host_with_port
 }
 
-/// How long a request will be, about.
-fn length(uri: &Uri, headers: &[Header]) -> usize {
-    FRAME
-        + 2 * uri.to_string().len()
-        + headers.iter().map(|header| header.to_string().len() + 2).sum::<usize>()
-}
-
 /// Who seems to call: the plan's caller id, or the caller; at our own address.
 fn caller(call: &Call, plan: &Plan, contact: &Uri) -> Uri {
     let user = plan.caller_id.as_deref().unwrap_or(&call.began.from);
@@ -392,14 +406,14 @@ fn caller(call: &Call, plan: &Plan, contact: &Uri) -> Uri {
 }
 
 /// None: it was forwarded too often.
-fn headers(call: &Call, plan: &Plan, expires: u32) -> Option<Vec<Header>> {
+fn headers(call: &Call, plan: &Plan, timer: Timer) -> Option<Vec<Header>> {
     let forwards = call.began.forwards.checked_sub(1).filter(|left| *left > 0)?;
     let mut headers = vec![
         Header::MaxForwards(forwards.min(70).into()),
         Header::Allow(ALLOW.into()),
         Header::Supported(SUPPORTED.into()),
-        Header::SessionExpires(expires.to_string().into()),
     ];
+    headers.extend(timer.propose());
     if let Some(uui) = plan.uui(call.trunk.uui).filter(|uui| uui.place != UuiPlace::Off) {
         headers.push(Header::Other("User-to-User".into(), uui.value));
     }

@@ -3,6 +3,7 @@
 //! A leg sees to everything that is the same for callers and agents: offers within the dialog and hold, digits by INFO,
 //! liveness, challenges, who hung up. What a call is for is decided in `call` and `transfer`.
 
+mod ask;
 mod replace;
 mod within;
 
@@ -17,12 +18,11 @@ use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::sip::digest::{self, Account};
-use crate::sip::edge::{Edge, abilities, settled};
+use crate::sip::digest::Account;
+use crate::sip::edge::{Edge, abilities};
 use crate::sip::frag::News;
-use crate::sip::inspect::CHALLENGED;
 use crate::sip::text::reason;
-use crate::sip::timer::{Timer, least};
+use crate::sip::timer::Timer;
 use replace::Replacement;
 pub use replace::{Legs, Replaces};
 
@@ -91,7 +91,7 @@ pub(crate) struct Inner {
     /// Digits come by INFO alone.
     info_digits: bool,
     /// Whether the other side is still there: what was agreed, and when it was last confirmed.
-    timer: Mutex<Option<(Timer, Instant)>>,
+    timer: watch::Sender<Option<(Timer, Instant)>>,
     listeners: Mutex<Listeners>,
 }
 
@@ -148,7 +148,7 @@ impl Leg {
             offered: AtomicBool::new(false),
             asking: AtomicBool::new(false),
             info_digits,
-            timer: Mutex::new(timer.map(|timer| (timer, Instant::now()))),
+            timer: watch::channel(timer.map(|timer| (timer, Instant::now()))).0,
             listeners: Mutex::default(),
         }));
         leg.0.edge.legs.keep(&call_id, &leg.0);
@@ -245,12 +245,6 @@ impl Leg {
         let _ = self.dialog().ringing(None, None);
     }
 
-    /// Lets the caller hear something before it is answered.
-    pub fn early_media(&self, answer: String) {
-        let headers = vec![sdp()];
-        let _ = self.dialog().ringing(Some(headers), Some(answer.into_bytes()));
-    }
-
     /// Answers. `offered`: the body is an offer, because the caller made none.
     pub fn accept(&self, body: String, offered: bool, mut headers: Vec<Header>) {
         self.0.offered.store(offered, Ordering::Relaxed);
@@ -298,59 +292,6 @@ impl Leg {
     /// News of a REFER are no longer expected.
     pub fn no_more_news(&self) {
         self.listeners().news = None;
-    }
-
-    /// Sends a request within the dialog, and answers one challenge. None: there was no response, or no dialog.
-    pub async fn request(
-        &self,
-        method: Method,
-        headers: Vec<Header>,
-        body: Option<Vec<u8>>,
-    ) -> Option<Response> {
-        settled(|| self.dialog().state()).await;
-        let first = self.dialog().request(method, Some(headers.clone()), body.clone()).await.ok()??;
-        let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
-            return Some(first);
-        };
-        let mut response = first;
-        if let Some(proof) = self.proof(&response, method, *real) {
-            let mut proven = headers;
-            proven.push(proof);
-            response = self.dialog().request(method, Some(proven), body).await.ok()??;
-        }
-        if CHALLENGED.iter().any(|(_, ours)| *ours == response.status_code.code()) {
-            response.status_code = (*real).into();
-        }
-        Some(response)
-    }
-
-    fn proof(&self, challenge: &Response, method: Method, code: u16) -> Option<Header> {
-        let account = self.0.account.as_ref()?;
-        let uri = self.dialog().snapshot().remote_uri.to_string();
-        let challenges = challenge.headers.iter().filter_map(|header| match header {
-            Header::WwwAuthenticate(value) => Some(value.value()),
-            Header::ProxyAuthenticate(value) => Some(value.value()),
-            _ => None,
-        });
-        let client = uuid::Uuid::new_v4().simple().to_string();
-        let value = digest::answer(challenges, account, &method.to_string(), &uri, &client)?;
-        Some(if code == 407 {
-            Header::ProxyAuthorization(value.into())
-        } else {
-            Header::Authorization(value.into())
-        })
-    }
-
-    /// Sends the description in force once more. False: the other side does not know of the call, or does not answer.
-    async fn reinvites(&self, mut headers: Vec<Header>) -> bool {
-        self.0.asking.store(true, Ordering::Relaxed);
-        // RFC 4028 §7.4: unchanged, so that nothing has to be agreed anew.
-        let body = self.0.session.current().unwrap_or_else(|| self.0.session.offer());
-        headers.push(sdp());
-        let answer = self.dialog().reinvite_with_glare_retry(Some(headers), Some(body.into_bytes()), 3).await;
-        self.0.asking.store(false, Ordering::Relaxed);
-        let code = answer.ok().flatten().map_or(408, |answer| answer.status_code.code());
-        !matches!(code, 408 | 481)
     }
 
     // ── what happens to it ───────────────────────────────────────────────────────────────────────────────────────
@@ -405,25 +346,38 @@ impl Leg {
     // ── liveness ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn timer(&self) -> Option<(Timer, Instant)> {
-        *self.0.timer.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.timer.borrow()
     }
 
     /// The other side was heard of.
     fn refreshed(&self) {
-        if let Some((_, since)) = self.0.timer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            *since = Instant::now();
-        }
+        self.0.timer.send_modify(|kept| {
+            if let Some((_, since)) = kept {
+                *since = Instant::now();
+            }
+        });
     }
 
     /// What was agreed about liveness is this from now on.
-    fn keep_time(&self, timer: Timer) {
-        *self.0.timer.lock().unwrap_or_else(PoisonError::into_inner) = Some((timer, Instant::now()));
+    fn keep_time(&self, timer: impl Into<Option<Timer>>) {
+        self.0.timer.send_replace(timer.into().map(|timer| (timer, Instant::now())));
     }
 
+    /// Resolves when something is due by what is agreed then.
     async fn due(&self) {
-        match self.timer() {
-            Some((timer, since)) => sleep_until(since + timer.due()).await,
-            None => std::future::pending().await,
+        let mut kept = self.0.timer.subscribe();
+        loop {
+            let at = kept.borrow_and_update().map(|(timer, since)| since + timer.due());
+            let due = async {
+                match at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => return,
+                _ = kept.changed() => {}
+            }
         }
     }
 
@@ -443,23 +397,6 @@ impl Leg {
             }
         });
         None
-    }
-
-    /// Says that we are still there. False: the other side is not.
-    async fn refreshes(&self, mut timer: Timer) -> bool {
-        let mut answer = self.request(Method::Update, timer.refresh(), None).await;
-        let longer = answer.as_ref().filter(|answer| answer.status_code.code() == 422);
-        if let Some(seconds) = longer.and_then(|answer| least(answer.headers.iter())) {
-            timer.seconds = timer.seconds.max(seconds);
-            self.keep_time(timer);
-            answer = self.request(Method::Update, timer.refresh(), None).await;
-        }
-        match answer.map_or(408, |answer| answer.status_code.code()) {
-            200..=299 => true,
-            // It has no UPDATE.
-            405 | 501 => self.reinvites(timer.refresh()).await,
-            code => !matches!(code, 408 | 481),
-        }
     }
 
     fn why(&self, why: &TerminatedReason) -> Gone {

@@ -183,8 +183,7 @@ impl Leg {
     pub(super) fn replaced(&self, next: Replacement, old_states: DialogStateReceiver) -> DialogStateReceiver {
         let Replacement { dialog, states, timer } = next;
         self.0.edge.legs.keep(&dialog.id().call_id, &self.0);
-        *self.0.timer.lock().unwrap_or_else(PoisonError::into_inner) =
-            timer.map(|timer| (timer, tokio::time::Instant::now()));
+        self.keep_time(timer);
         let old = {
             let mut current = self.0.dialog.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *current, dialog)

@@ -11,7 +11,7 @@ use crate::gate::check::is_sdp;
 use crate::sip::edge::abilities;
 use crate::sip::frag::News;
 use crate::sip::text::reason;
-use crate::sip::timer::{Asked, Timer};
+use crate::sip::timer::{Asked, Timer, too_short};
 
 impl Leg {
     pub(super) async fn state(&self, state: DialogState) {
@@ -77,6 +77,11 @@ impl Leg {
             let _ = handle.reply(StatusCode::RequestPending).await;
             return;
         }
+        let asked = Asked::of(request.headers.iter());
+        if asked.is_too_short() {
+            let _ = handle.respond(StatusCode::SessionIntervalTooSmall, Some(vec![too_short()]), None).await;
+            return;
+        }
         let kind =
             request.headers.iter().find(|header| matches!(header, Header::ContentType(_))).map(Header::value);
         let answer = if request.body.is_empty() {
@@ -97,7 +102,7 @@ impl Leg {
         let _ = match answer {
             Ok(body) => {
                 let mut headers = abilities();
-                let timer = Asked::of(request.headers.iter()).as_called();
+                let timer = asked.as_called();
                 if let Some(timer) = timer {
                     self.keep_time(timer);
                 }
