@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/beside.sh"
 
 [ -z "${INTERLINE_TEST_S3:-}" ] || exec "$@"
-moto=$(cd "$(dirname "$0")/../.." && pwd)/${CARGO_TARGET_DIR:-target}/test-venv/bin/moto_server
+moto=$(cd "$(dirname "$0")/../.." && realpath -m "${CARGO_TARGET_DIR:-target}")/test-venv/bin/moto_server
 [ -x "$moto" ] || { echo "s3.sh: no moto_server here: run tests/support/install.sh" >&2; exit 1; }
 
 dir=$(mktemp -d /tmp/interline-s3.XXXXXX)
