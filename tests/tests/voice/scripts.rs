@@ -123,6 +123,38 @@ async fn scripts_press_keys() {
     gateway.is_empty().await.unwrap();
 }
 
+/// What a script takes back is not said: the call ends after a few packets of sound, and not after all that was to be said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_take_back_what_they_said() {
+    let long = "One moment please. ".repeat(6);
+    let plays = format!("voiceUtils.play(\"{long}\");");
+    let says = format!("{plays} voiceUtils.hangup(\"\", {{}}, true)");
+    let hangs = format!("{plays} voiceUtils.hangup(\"\", {{}}, false)");
+    let aborts = format!("{plays} voiceUtils.abortPrompt(\"\"); voiceUtils.hangup(\"\", {{}}, true)");
+    let scripts = [("says", says.as_str(), None), ("hangs", &hangs, None), ("aborts", &aborts, None)];
+    let ports = [free_port().unwrap(), free_port().unwrap()];
+    let mut gateway = scripted("voice-script-aborts", ports, &scripts).await;
+    for (called, few) in [("says", false), ("hangs", true), ("aborts", true)] {
+        let sound = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let caller = Caller::new(gateway.sip, false).await.unwrap();
+        let media = format!("m=audio {} RTP/AVP 0", sound.local_addr().unwrap().port());
+        caller.calls(called, &media).await.unwrap();
+        let (mut packets, mut buffer) = (0, [0; 2_000]);
+        let bye = loop {
+            tokio::select! {
+                packet = sound.recv(&mut buffer) => packets += usize::from(packet.is_ok()),
+                asked = caller.asked() => break asked.unwrap(),
+            }
+        };
+        assert!(bye.text.starts_with("BYE "), "{called}: {}", bye.text);
+        caller.answers(bye, "200 OK").await.unwrap();
+        // Fifty are a second.
+        assert_eq!(packets < 100, few, "{called}: {packets} packets of sound");
+        gateway.log().await.unwrap();
+    }
+    gateway.is_empty().await.unwrap();
+}
+
 /// Who says nothing in a menu is asked again, as often as it says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_presses_nothing_is_asked_again_and_then_told_goodbye() {

@@ -228,6 +228,7 @@ impl Edge {
             }
             let mut transaction = transaction;
             tokio::spawn(async move {
+                acknowledged(&dialog, transaction.original.method).await;
                 settled(|| dialog.state()).await;
                 // An error is a request out of turn; it was answered, or is to be ignored.
                 let _ = dialog.handle(&mut transaction).await;
@@ -252,6 +253,7 @@ impl Edge {
             // Nearly always it is a matter of microseconds.
             tokio::time::sleep(Duration::from_millis(if again == 0 { 1 } else { 10 })).await;
             if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
+                acknowledged(&dialog, transaction.original.method).await;
                 settled(|| dialog.state()).await;
                 let _ = dialog.handle(&mut transaction).await;
                 return;
@@ -427,6 +429,18 @@ impl Invited {
                 Err(error)
             }
         }
+    }
+}
+
+/// Waits for the ACK of our 2xx, which came before this request and may be taken after it: before that the stack takes a second
+/// INVITE for the first, and says nothing to most else. If it was lost, it comes again when our 2xx does.
+async fn acknowledged(dialog: &Dialog, method: Method) {
+    if matches!(method, Method::Ack | Method::Bye | Method::Cancel | Method::PRack) {
+        return;
+    }
+    let until = Instant::now() + Duration::from_secs(2);
+    while matches!(dialog.state(), DialogState::WaitAck(..)) && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
