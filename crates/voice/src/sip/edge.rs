@@ -249,9 +249,9 @@ impl Edge {
     }
 
     async fn sort_late(&self, mut transaction: Transaction) {
-        for again in 0..LATE {
-            // Nearly always it is a matter of microseconds.
-            tokio::time::sleep(Duration::from_millis(if again == 0 { 1 } else { 10 })).await;
+        for _ in 0..LATE {
+            // Not sooner: whoever is to hear of the request listens only once the answer was taken.
+            tokio::time::sleep(Duration::from_millis(10)).await;
             if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
                 acknowledged(&dialog, transaction.original.method).await;
                 settled(|| dialog.state()).await;
