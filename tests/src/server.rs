@@ -132,15 +132,17 @@ pub async fn run(mut command: Command) -> Result<(ExitStatus, String)> {
     Ok((output.status, String::from_utf8_lossy(&said).into_owned()))
 }
 
-/// A port below those that the kernel hands out: nobody's outgoing connection takes it while the server is down.
+/// A port below those that the kernel hands out, and below those of the sound of calls (16384 and up): nobody's outgoing
+/// connection or call takes it while the server is down. Free by TCP and by UDP.
 ///
 /// # Errors
 /// When none is free.
 pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let random = uuid::Uuid::new_v4().as_u64_pair().1;
-        let port = u16::try_from(10_000 + random % 10_000)?;
-        if std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let at = (Ipv4Addr::LOCALHOST, u16::try_from(10_000 + random % 6_000)?);
+        if std::net::TcpListener::bind(at).is_ok() && std::net::UdpSocket::bind(at).is_ok() {
+            let (_, port) = at;
             return Ok(port);
         }
     }
