@@ -142,8 +142,7 @@ pub fn free_port() -> Result<u16> {
         let random = uuid::Uuid::new_v4().as_u64_pair().1;
         let at = (Ipv4Addr::LOCALHOST, u16::try_from(10_000 + random % 6_000)?);
         if std::net::TcpListener::bind(at).is_ok() && std::net::UdpSocket::bind(at).is_ok() {
-            let (_, port) = at;
-            return Ok(port);
+            return Ok(at.1);
         }
     }
     bail!("no free port")

@@ -145,7 +145,7 @@ impl Tail {
     pub fn before(&self, seq: Seq, limit: usize) -> Option<Vec<Arc<Entry>>> {
         self.head.filter(|_| !self.doubt)?;
         let end = self.entries.partition_point(|entry| entry.seq < seq);
-        // All of them, or none is left out in front of the first and at the end.
+        // Fewer than `limit` are all there are only if the first of them is the conversation's first.
         let begin = match end.checked_sub(limit) {
             Some(begin) => begin,
             None if self.entries.front().is_some_and(|first| first.seq == Seq(1)) => 0,
@@ -256,5 +256,82 @@ impl Slots {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.map().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interline_core::conversation::state::Customer;
+    use interline_core::{Body, Epoch, Role, Speaker, Time};
+
+    use super::*;
+
+    fn slot() -> Slot {
+        Slot::new(Key { app: "st-1".into(), conversation: "cnv_1".into() })
+    }
+
+    /// Writes entries up to `head`.
+    fn push(slot: &Slot, head: u64) {
+        let customer = Customer {
+            id: "cus_1".into(),
+            channel: "web".into(),
+            address: "ann".into(),
+            profile: Default::default(),
+            connection: Default::default(),
+        };
+        let mut state = State::new(slot.key.app.clone(), slot.key.conversation.clone(), customer);
+        state.head = Seq(head);
+        let mut tail = slot.tail();
+        let first = tail.head.map_or(1, |head| head.0 + 1);
+        let entry = |seq| Entry {
+            seq: Seq(seq),
+            at: Time(0),
+            by: Speaker::System,
+            to: Role::Customer,
+            epoch: Epoch(0),
+            transfer: None,
+            release_of: None,
+            body: Body::Opened,
+        };
+        tail.push((first..=head).map(entry).collect(), &state);
+    }
+
+    fn seqs(found: Option<Vec<Arc<Entry>>>) -> Option<Vec<u64>> {
+        found.map(|entries| entries.iter().map(|entry| entry.seq.0).collect())
+    }
+
+    #[test]
+    fn what_was_said_before_comes_from_memory_if_all_of_it_is_there() {
+        let slot = slot();
+        assert_eq!(seqs(slot.tail().before(Seq(1), 9)), None, "nothing is known yet");
+        push(&slot, 5);
+        let before = |seq, limit| seqs(slot.tail().before(Seq(seq), limit));
+        assert_eq!(before(1, 9), Some(vec![]));
+        assert_eq!(before(4, 9), Some(vec![1, 2, 3]));
+        assert_eq!(before(4, 2), Some(vec![2, 3]));
+        assert_eq!(before(7, 2), None, "it is not there");
+        // The beginning is forgotten.
+        let head = TAIL as u64 + 10;
+        push(&slot, head);
+        assert_eq!(before(12, 1), Some(vec![11]));
+        assert_eq!(before(12, 2), None);
+        assert_eq!(before(5, 0), None);
+    }
+
+    #[test]
+    fn a_commit_under_way_changes_nothing_and_one_that_nobody_saw_end_leaves_doubt() {
+        let slot = slot();
+        push(&slot, 3);
+        let after = || seqs(slot.tail().after(Seq(1)));
+        let unsettled = slot.unsettled();
+        assert_eq!((after(), slot.tail().closed()), (Some(vec![2, 3]), Some(false)));
+        push(&slot, 4);
+        unsettled.settled();
+        assert_eq!(after(), Some(vec![2, 3, 4]));
+        drop(slot.unsettled());
+        assert_eq!((after(), slot.tail().closed()), (None, None));
+        assert_eq!(seqs(slot.tail().before(Seq(3), 1)), None);
+        push(&slot, 5);
+        assert_eq!(after(), Some(vec![2, 3, 4, 5]));
     }
 }

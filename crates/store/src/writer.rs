@@ -32,7 +32,7 @@ const GROUP: usize = 64;
 const WAITING: usize = 1024;
 /// Work that was taken out of the channel but must wait for a later group.
 const HELD: usize = 256;
-/// How long one transaction may take before its connection is given up.
+/// How long one transaction on a server may take before its connection is given up. SQLite's is done when it is answered.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// SQLite's lane begins a transaction at most this often while work is waiting for it: a commit costs the same for one unit as
 /// for ten. Who comes alone does not wait.
@@ -86,7 +86,7 @@ impl Lanes {
                 held: VecDeque::new(),
             };
             channels.push(sender);
-            running.push(start(lane));
+            running.push(start(lane)?);
         }
         Ok(Self { channels, running: std::sync::Mutex::new(running) })
     }
@@ -154,7 +154,7 @@ impl Lanes {
 }
 
 /// Starts a lane. SQLite works on the thread that calls it, and syncs the disk there: that thread is the lane's alone.
-fn start(lane: Lane) -> oneshot::Receiver<()> {
+fn start(lane: Lane) -> Result<oneshot::Receiver<()>, sql::Error> {
     let (ended, ends) = oneshot::channel();
     let file = lane.db.dialect == Dialect::Sqlite;
     let run = async move {
@@ -163,11 +163,11 @@ fn start(lane: Lane) -> oneshot::Receiver<()> {
     };
     if file {
         let runtime = tokio::runtime::Handle::current();
-        std::thread::spawn(move || runtime.block_on(run));
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(run))?;
     } else {
         tokio::spawn(run);
     }
-    ends
+    Ok(ends)
 }
 
 /// A lane that ends without answering was stopped, or panicked: the outcome is not known.

@@ -293,6 +293,7 @@ impl Switch {
             account,
             info_digits,
             up: false,
+            refers: false,
             timer: asked.as_called(),
         });
         let call = Arc::new(Call::new(leg, edge, self.gateway.media.clone(), trunk, ladder, began, body));

@@ -126,6 +126,7 @@ pub async fn place(target: &str, account: Option<Account>, media: &Arc<Media>) -
         account,
         info_digits: false,
         up: true,
+        refers: false,
         timer: None,
     });
     if let Err(error) = usable {

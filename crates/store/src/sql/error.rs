@@ -7,6 +7,9 @@ pub(crate) enum Error {
     Sqlite(#[from] rusqlite::Error),
     #[error(transparent)]
     Postgres(#[from] sqlx::Error),
+    /// The system has no thread to give.
+    #[error("no thread for the database: {0}")]
+    NoThread(#[from] std::io::Error),
     /// A row was expected.
     #[error("no row came back")]
     NoRow,
@@ -28,7 +31,7 @@ impl Error {
             Self::NoAnswer => true,
             Self::Postgres(error) => is_lost(error),
             // A file does not go away; one that cannot be read or written says so at every statement.
-            Self::Sqlite(_) | Self::NoRow | Self::Column(_) | Self::Closed => false,
+            Self::Sqlite(_) | Self::NoThread(_) | Self::NoRow | Self::Column(_) | Self::Closed => false,
         }
     }
 

@@ -221,18 +221,12 @@ impl Edge {
         if request.method == Method::PRack {
             return answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
         }
-        if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
+        if let Some(dialog) = self.layer.match_dialog(&transaction) {
             // RFC 3261 §12.2.2. The stack is silent about it where we were called.
             if is_older(&dialog, request) {
                 return answer(transaction, StatusCode::ServerInternalError, Vec::new());
             }
-            let mut transaction = transaction;
-            tokio::spawn(async move {
-                acknowledged(&dialog, transaction.original.method).await;
-                settled(|| dialog.state()).await;
-                // An error is a request out of turn; it was answered, or is to be ignored.
-                let _ = dialog.handle(&mut transaction).await;
-            });
+            tokio::spawn(handle(dialog, transaction));
             return;
         }
         // The other side is quick: its 2xx was acknowledged, and the stack does not know the dialog by its full name yet.
@@ -248,15 +242,11 @@ impl Edge {
         }
     }
 
-    async fn sort_late(&self, mut transaction: Transaction) {
+    async fn sort_late(&self, transaction: Transaction) {
         for _ in 0..LATE {
-            // Not sooner: whoever is to hear of the request listens only once the answer was taken.
             tokio::time::sleep(Duration::from_millis(10)).await;
-            if let Some(mut dialog) = self.layer.match_dialog(&transaction) {
-                acknowledged(&dialog, transaction.original.method).await;
-                settled(|| dialog.state()).await;
-                let _ = dialog.handle(&mut transaction).await;
-                return;
+            if let Some(dialog) = self.layer.match_dialog(&transaction) {
+                return handle(dialog, transaction).await;
             }
         }
         answer(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
@@ -430,6 +420,14 @@ impl Invited {
             }
         }
     }
+}
+
+/// Gives a request to its dialog, once that can take it.
+async fn handle(mut dialog: Dialog, mut transaction: Transaction) {
+    acknowledged(&dialog, transaction.original.method).await;
+    settled(|| dialog.state()).await;
+    // An error is a request out of turn; it was answered, or is to be ignored.
+    let _ = dialog.handle(&mut transaction).await;
 }
 
 /// Waits for the ACK of our 2xx, which came before this request and may be taken after it: before that the stack takes a second

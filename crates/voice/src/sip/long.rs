@@ -8,6 +8,8 @@ use rsipstack::sip::prelude::{HeadersExt as _, ToTypedHeader as _};
 use rsipstack::sip::{Header, Host, Param, Request, Scheme, Transport, Uri};
 use tokio::net::TcpStream;
 
+use crate::names;
+
 /// A longer request should not go by UDP.
 const LONGEST_DATAGRAM: usize = 1_300;
 /// So long somebody who may take TCP is waited for.
@@ -39,7 +41,10 @@ pub async fn by_tcp(dialog: &DialogSnapshot, initial: &Request) -> Option<Uri> {
     let port = target.host_with_port.port.map_or(5060, |port| port.value());
     let at = match &target.host_with_port.host {
         Host::IpAddr(ip) => SocketAddr::new(*ip, port),
-        Host::Domain(name) => tokio::net::lookup_host((name.to_string(), port)).await.ok()?.next()?,
+        Host::Domain(name) => {
+            let addresses = names::here().addresses(&name.to_string()).await;
+            SocketAddr::new(addresses.into_iter().next()?, port)
+        }
     };
     if !takes_tcp(at).await {
         return None;

@@ -34,6 +34,7 @@ use crate::sip::long::{is_long, takes_tcp};
 use crate::sip::text::{UuiPlace, reason};
 use crate::sip::timer::{Asked, Timer, least};
 use crate::target::{Found, find, is_trusted};
+use crate::trunk::Digits;
 
 /// So many targets are tried, those of redirections among them.
 const MOST_TARGETS: usize = 6;
@@ -237,11 +238,9 @@ async fn at(
         return fail(Failed::by(Phase::Target, 400));
     };
     let ringing = Ringing::new(dialing, call_id, call.edge.clone());
-    let info_digits = call.trunk.digits == crate::trunk::Digits::Info;
     let fields = plan.fields.clone().and(&call.trunk.fields);
     let doing = Doing::new(call, CallLeg::Agent, Method::Invite, &uri.to_string(), &fields);
-    let account = call.trunk.account.clone();
-    let result = answered(ringing, session, waits, terms.timer, account, info_digits, early).await;
+    let result = answered(ringing, session, waits, terms.timer, (call, plan), early).await;
     match &result {
         Ok(_) => doing.came(Some(200), "answered"),
         Err(Unanswered::Response(response)) => doing.came(Some(response.status_code.code()), "refused"),
@@ -290,8 +289,7 @@ async fn answered(
     session: Session,
     waits: Waits,
     proposed: Timer,
-    account: Option<crate::sip::digest::Account>,
-    info_digits: bool,
+    (call, plan): (&Call, &Plan),
     early: &mut impl FnMut(Early<'_>),
 ) -> Result<Leg, Unanswered> {
     let lost = || Unanswered::Lost(Failed::by(Phase::Invite, 502));
@@ -349,9 +347,11 @@ async fn answered(
         behind,
         states,
         session,
-        account,
-        info_digits,
+        account: call.trunk.account.clone(),
+        info_digits: call.trunk.digits == Digits::Info,
         up: true,
+        // Who hears a briefing first has nobody to transfer yet.
+        refers: plan.onward && plan.whisper.is_none(),
         timer,
     });
     if !usable {

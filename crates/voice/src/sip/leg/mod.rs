@@ -104,6 +104,8 @@ struct Listeners {
     /// News that came, of NOTIFYs that are not answered yet.
     told: Vec<News>,
     refers: Option<mpsc::Sender<Referred>>,
+    /// Where REFERs wait that come before they are listened for.
+    early: Option<mpsc::Receiver<Referred>>,
 }
 
 /// What a leg is made of.
@@ -126,6 +128,8 @@ pub struct Parts {
     pub info_digits: bool,
     /// It is up already.
     pub up: bool,
+    /// Its REFERs will be honoured: one that comes right behind the ACK waits for that.
+    pub refers: bool,
     /// What was agreed about liveness.
     pub timer: Option<Timer>,
 }
@@ -133,10 +137,12 @@ pub struct Parts {
 impl Leg {
     /// Takes care of a dialog from now on, until it is gone.
     pub fn new(parts: Parts) -> Self {
-        let Parts { edge, call_id, dialog, behind, states, session, account, info_digits, up, timer } = parts;
+        let Parts { edge, call_id, dialog, behind, states, session, account, info_digits, up, refers, timer } =
+            parts;
         let (stage, _) = watch::channel(if up { Stage::Up } else { Stage::Early });
         let events = session.events();
         let (replaced, replacements) = mpsc::channel(1);
+        let (refers, early) = refers.then(|| mpsc::channel(1)).unzip();
         let leg = Self(Arc::new(Inner {
             edge,
             dialog: Mutex::new(dialog),
@@ -149,7 +155,7 @@ impl Leg {
             asking: AtomicBool::new(false),
             info_digits,
             timer: watch::channel(timer.map(|timer| (timer, Instant::now()))).0,
-            listeners: Mutex::default(),
+            listeners: Mutex::new(Listeners { refers, early, ..Listeners::default() }),
         }));
         leg.0.edge.legs.keep(&call_id, &leg.0);
         let served = leg.clone();
@@ -222,8 +228,12 @@ impl Leg {
 
     /// Honours REFERs from now on: each is to be answered. Without it they are refused.
     pub fn refers(&self) -> mpsc::Receiver<Referred> {
+        let mut listeners = self.listeners();
+        if let Some(early) = listeners.early.take() {
+            return early;
+        }
         let (sender, receiver) = mpsc::channel(1);
-        self.listeners().refers = Some(sender);
+        listeners.refers = Some(sender);
         receiver
     }
 
