@@ -57,6 +57,18 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it is soon enough within a packet's time: nothing is heard of it sooner, because a packet of the leg, and a
+    /// frame of what it plays, wake the worker.
+    pub fn can_wait(&self) -> bool {
+        self.begins()
+            || matches!(self, Self::Close(_) | Self::Abort(_) | Self::AbortGroup(..) | Self::Unbridge { .. })
+    }
+
+    /// Whether packets that came at the same time are for what it begins.
+    pub fn begins(&self) -> bool {
+        matches!(self, Self::Open(..) | Self::Agree(..) | Self::Bridge { .. })
+    }
+
     /// The leg that it is for.
     pub fn leg(&self) -> u64 {
         match self {

@@ -34,7 +34,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,17 @@ fn leg_of(token: Token) -> u64 {
 
 /// One socket is read so often in a row, then the others have their turn.
 const TURN: usize = 16;
+
+/// While there are legs it sleeps no longer than this, so that what can wait for so long need not wake it: a call in which
+/// nothing is heard yet would wake it nine times. One packet's time.
+const NAP: Duration = Duration::from_millis(20);
+
+/// The worker works, and sees what is wanted before it sleeps.
+const AWAKE: u8 = 0;
+/// It sleeps for [`NAP`] at most.
+const NAPS: u8 = 1;
+/// It sleeps until it is woken.
+const SLEEPS: u8 = 2;
 
 /// Legs by their numbers. Those are ours, so that their hash need not be safe from anybody; it is made for each packet.
 type Legs = HashMap<u64, Box<Leg>, BuildHasherDefault<Plain>>;
@@ -83,7 +94,7 @@ impl Hasher for Plain {
 pub struct Line {
     commands: Sender<Command>,
     waker: Waker,
-    asleep: Arc<AtomicBool>,
+    sleep: Arc<AtomicU8>,
     /// Legs that live.
     pub legs: Arc<AtomicUsize>,
 }
@@ -103,11 +114,12 @@ impl Line {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let (commands, wanted) = channel();
-        let (asleep, legs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (sleep, legs) = (Arc::new(AtomicU8::new(AWAKE)), Arc::new(AtomicUsize::new(0)));
         let worker = Worker {
             poll,
             wanted,
-            asleep: asleep.clone(),
+            next: None,
+            sleep: sleep.clone(),
             count: legs.clone(),
             legs: Legs::default(),
             due: BinaryHeap::new(),
@@ -115,16 +127,15 @@ impl Line {
             room: Box::new([0; ROOM]),
             scratch: Scratch::default(),
         };
-        Ok((Self { commands, waker, asleep, legs }, worker))
+        Ok((Self { commands, waker, sleep, legs }, worker))
     }
 
     /// Wants something done. It is done in the order in which it was wanted.
     pub fn send(&self, command: Command) {
-        // Nothing happens to a leg before it is agreed on, and that wakes the worker for both.
-        let waits = matches!(command, Command::Open(..));
+        let patient = if command.can_wait() { NAPS } else { AWAKE };
         // The worker lives as long as anybody has a line to it.
         let _ = self.commands.send(command);
-        if !waits && self.asleep.swap(false, Ordering::SeqCst) {
+        if self.sleep.load(Ordering::SeqCst) > patient && self.sleep.swap(AWAKE, Ordering::SeqCst) != AWAKE {
             let _ = self.waker.wake();
         }
     }
@@ -140,7 +151,9 @@ impl Drop for Line {
 struct Worker {
     poll: Poll,
     wanted: Receiver<Command>,
-    asleep: Arc<AtomicBool>,
+    /// What is wanted next, if it was looked at already.
+    next: Option<Command>,
+    sleep: Arc<AtomicU8>,
     count: Arc<AtomicUsize>,
     legs: Legs,
     /// When a leg wants to be looked at. What is no longer true is passed over.
@@ -184,12 +197,19 @@ impl Worker {
     }
 
     /// One turn: commands, packets, what is due; in this order, so that whoever listens hears all that has come, also
-    /// when the machine stood still. False: it is over. With `at`, it does not wait and takes that for now.
+    /// when the machine stood still. Of what was wanted meanwhile, what begins something goes before the packets: they are
+    /// for it. False: it is over. With `at`, it does not wait and takes that for now.
     fn turn(&mut self, events: &mut Events, at: Option<Instant>) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        // Whoever sends a command from now on wakes the poller.
-        if !self.obey(at.unwrap_or_else(Instant::now)) {
+        self.sleep.store(NAPS, Ordering::SeqCst);
+        // Whoever sends a command that cannot wait, from now on, wakes the poller.
+        if !self.obey(at.unwrap_or_else(Instant::now), |_| true) {
             return false;
+        }
+        if self.legs.is_empty() {
+            self.sleep.store(SLEEPS, Ordering::SeqCst);
+            if !self.obey(at.unwrap_or_else(Instant::now), |_| true) {
+                return false;
+            }
         }
         let wait =
             if at.is_some() || !self.ready.is_empty() { Some(Duration::ZERO) } else { self.until_due() };
@@ -199,7 +219,8 @@ impl Worker {
             tracing::error!(%error, "media: the poller fails");
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.asleep.store(false, Ordering::SeqCst);
+        self.sleep.store(AWAKE, Ordering::SeqCst);
+        self.obey(at.unwrap_or_else(Instant::now), Command::begins);
         self.ready.extend(events.iter().map(|event| event.token()).filter(|token| *token != WAKE));
         for token in std::mem::take(&mut self.ready) {
             if self.guarded(leg_of(token), |worker| worker.read(token, at)) == Some(true) {
@@ -212,7 +233,7 @@ impl Worker {
 
     fn until_due(&self) -> Option<Duration> {
         let Reverse((at, _)) = self.due.peek()?;
-        Some(at.saturating_duration_since(Instant::now()))
+        Some(at.saturating_duration_since(Instant::now()).min(NAP))
     }
 
     /// Looks at legs whose time has come.
@@ -236,10 +257,14 @@ impl Worker {
         }
     }
 
-    /// Does what is wanted. False: nobody is there any more.
-    fn obey(&mut self, now: Instant) -> bool {
+    /// Does what is wanted, up to the first that is not to be done now. False: nobody is there any more.
+    fn obey(&mut self, now: Instant, is_due: impl Fn(&Command) -> bool) -> bool {
         loop {
-            match self.wanted.try_recv() {
+            match self.next.take().map_or_else(|| self.wanted.try_recv(), Ok) {
+                Ok(command) if !is_due(&command) => {
+                    self.next = Some(command);
+                    return true;
+                }
                 Ok(Command::End) | Err(TryRecvError::Disconnected) => return false,
                 Ok(command) => {
                     self.guarded(command.leg(), |worker| worker.do_one(command, now));

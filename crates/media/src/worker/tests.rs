@@ -444,6 +444,47 @@ fn reports_come_every_five_seconds_and_are_a_sign_of_life() {
 }
 
 #[test]
+fn what_can_wait_wakes_nobody_who_looks_up_soon() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.side(U), bench.side(U));
+    let quiet = || {
+        let sink = Sink { to: b.id, bridge: 9 };
+        [Command::Bridge { from: a.id, sink }, Command::Abort(a.id), Command::Unbridge { from: a.id, sink }]
+    };
+    let woken_from = |sleep: u8, command: Command| {
+        bench.line.sleep.store(sleep, Ordering::SeqCst);
+        bench.line.send(command);
+        bench.line.sleep.load(Ordering::SeqCst) == AWAKE
+    };
+    for command in quiet() {
+        assert!(!woken_from(NAPS, command));
+    }
+    for command in quiet() {
+        assert!(woken_from(SLEEPS, command), "it would not look up by itself");
+    }
+    assert!(woken_from(NAPS, Command::Key(a.id, '1')));
+}
+
+#[test]
+fn what_begins_goes_before_what_came_meanwhile_and_what_ends_after_it() {
+    let mut bench = Bench::new();
+    let (mut a, b) = (bench.side(U), bench.side(U));
+    a.send(0, &[7; 160]);
+    let sink = Sink { to: b.id, bridge: 1 };
+    bench.line.send(Command::Bridge { from: a.id, sink });
+    bench.line.send(Command::Unbridge { from: a.id, sink });
+    bench.line.send(Command::Close(b.id));
+    // As in a turn, once the poller has seen the packet.
+    assert!(bench.worker.obey(bench.now, Command::begins));
+    assert!(matches!(bench.worker.next, Some(Command::Unbridge { .. })));
+    bench.worker.read(Token(a.id as usize * 2), Some(bench.now));
+    assert_eq!(b.received().first().map(|(_, payload)| payload[0]), Some(7), "it was for the bridge");
+    bench.turn();
+    assert!(bench.worker.next.is_none());
+    assert_eq!(bench.line.legs.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn nothing_is_sent_where_it_is_not_wanted() {
     let mut bench = Bench::new();
     let (mut a, b) = (bench.side(U), bench.side_with(U, false, |terms| terms.direction = Direction::Receive));
