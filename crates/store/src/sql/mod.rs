@@ -20,7 +20,18 @@ pub(crate) use value::{Row, Value};
 pub(crate) struct Query {
     text: Cow<'static, str>,
     values: Vec<Value>,
-    wants_rows: bool,
+    wants: Wants,
+}
+
+/// What a statement is to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// How many rows changed.
+    Changes,
+    /// The one row that its key leads to: microseconds.
+    One,
+    /// Rows, for which many may have to be read.
+    Rows,
 }
 
 /// What came of a statement.
@@ -34,6 +45,10 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn rows_affected(&self) -> u64 {
         self.changed
+    }
+
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
     }
 }
 
@@ -49,7 +64,7 @@ pub(crate) fn query(text: impl Into<Cow<'static, str>>) -> Query {
 
 impl Query {
     pub(crate) fn with(text: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
-        Self { text: text.into(), values, wants_rows: false }
+        Self { text: text.into(), values, wants: Wants::Changes }
     }
 
     pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
@@ -62,17 +77,19 @@ impl Query {
     }
 
     pub(crate) async fn fetch_all(mut self, place: impl Place) -> Result<Vec<Row>, Error> {
-        self.wants_rows = true;
+        self.wants = Wants::Rows;
         Ok(place.run(self).await?.rows)
     }
 
-    /// The first row, if there is any.
-    pub(crate) async fn fetch_optional(self, place: impl Place) -> Result<Option<Row>, Error> {
-        Ok(self.fetch_all(place).await?.into_iter().next())
+    /// The row that a key leads to, if there is one.
+    pub(crate) async fn fetch_optional(mut self, place: impl Place) -> Result<Option<Row>, Error> {
+        self.wants = Wants::One;
+        Ok(place.run(self).await?.rows.into_iter().next())
     }
 
+    /// The one row of a count or a sum, whatever was read for it.
     pub(crate) async fn fetch_one(self, place: impl Place) -> Result<Row, Error> {
-        self.fetch_optional(place).await?.ok_or(Error::NoRow)
+        self.fetch_all(place).await?.into_iter().next().ok_or(Error::NoRow)
     }
 }
 

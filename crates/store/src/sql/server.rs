@@ -8,7 +8,7 @@ use sqlx::{
     ValueRef as _,
 };
 
-use super::{Answer, Error, Query, Row, Value};
+use super::{Answer, Error, Query, Row, Value, Wants};
 
 /// A connection to a server.
 pub(crate) struct Server(AnyConnection);
@@ -35,7 +35,7 @@ impl Server {
 /// Runs it on a connection, or on one of a pool.
 pub(super) async fn run<'c>(
     place: impl Executor<'c, Database = Any>,
-    Query { text, values, wants_rows }: Query,
+    Query { text, values, wants }: Query,
 ) -> Result<Answer, Error> {
     let mut arguments = AnyArguments::default();
     arguments.reserve(values.len(), 0);
@@ -47,7 +47,7 @@ pub(super) async fn run<'c>(
         .map_err(sqlx::Error::Encode)?;
     }
     let query = sqlx::query_with(AssertSqlSafe(text.into_owned()), arguments);
-    if !wants_rows {
+    if wants == Wants::Changes {
         return Ok(Answer { changed: query.execute(place).await?.rows_affected(), rows: Vec::new() });
     }
     let found = query.fetch_all(place).await?;

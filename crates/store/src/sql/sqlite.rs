@@ -1,7 +1,7 @@
 //! SQLite, in this process.
 //!
-//! A statement is a call of some microseconds: it runs on the thread that asks. The lane has a thread of its own; readers
-//! borrow one for each statement, so that a long list keeps no other task waiting.
+//! A statement is a call of some microseconds: it runs on the thread that asks. The lane has a thread of its own; a reader
+//! borrows one for whatever may read many rows, so that a long list keeps no other task waiting.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OpenFlags, Statement, ToSql};
 use tokio::sync::Semaphore;
 
-use super::{Answer, Error, Query, Row, Value};
+use super::{Answer, Error, Query, Row, Value, Wants};
 
 /// Statements that stay prepared on one connection. There are about a hundred texts.
 const PREPARED: usize = 128;
@@ -107,14 +107,18 @@ impl Readers {
         let shelf = self.0.clone();
         // Held by the reading itself: whoever asked may go away meanwhile.
         let place = shelf.places.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
-        let reading = tokio::task::spawn_blocking(move || {
+        let is_short = query.wants == Wants::One;
+        let read = move || {
             let mut file = shelf.take()?;
             let answer = file.run(&query.text, &query.values);
             shelf.free().push(file);
             drop(place);
             answer
-        });
-        reading.await.unwrap_or(Err(Error::Closed))
+        };
+        if is_short {
+            return read();
+        }
+        tokio::task::spawn_blocking(read).await.unwrap_or(Err(Error::Closed))
     }
 
     pub(super) async fn close(&self) {
