@@ -13,6 +13,7 @@ use interline_core::conversation::call::CallRecord;
 use interline_core::conversation::connection::Connection;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
+use interline_core::conversation::voicemail::Recorded;
 use interline_core::transfer::Stage;
 use interline_core::{
     AppId, Body, ConversationId, CustomerId, Entry, Input, IntegrationName, Owner, Seq, State,
@@ -83,7 +84,7 @@ fn input_of(what: What) -> Input {
 
 /// Whether it opens a conversation if none is open.
 fn opens(input: &Input) -> bool {
-    !matches!(input, Input::CustomerEnds(_) | Input::Called(_))
+    !matches!(input, Input::CustomerEnds(_) | Input::Called(_) | Input::Voicemail(_))
 }
 
 /// A trouble on its way to a channel.
@@ -224,6 +225,21 @@ impl Host for Engine {
         self.inner.handed_off(app, conversation, summary).await.map_err(unavailable)
     }
 
+    async fn voicemail(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        conversation: &ConversationId,
+        seq: Seq,
+        recorded: Recorded,
+    ) -> Result<(), Unavailable> {
+        let (inner, key) = (self.inner.clone(), Key { app: app.clone(), conversation: conversation.clone() });
+        let (id, by) = (customer.id.clone(), customer.channel.clone());
+        let take = async move { inner.take_voicemail(key, &id, &by, seq, recorded).await };
+        let taken = self.inner.surely(take).await;
+        taken.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))).map_err(unavailable)
+    }
+
     fn files(&self) -> &dyn Files {
         self
     }
@@ -284,6 +300,32 @@ impl Inner {
             fresh = false;
         }
         Err(Trouble::Store("the conversation keeps changing".into()))
+    }
+
+    /// A voicemail, once for each command that asked for one; also when its conversation is closed.
+    async fn take_voicemail(
+        self: &Arc<Self>,
+        key: Key,
+        customer: &CustomerId,
+        by: &IntegrationName,
+        seq: Seq,
+        recorded: Recorded,
+    ) -> Result<(), Trouble> {
+        let runtime = self.apps.get(&key.app).ok_or(Trouble::Unknown)?;
+        let once = InboxKey {
+            integration: by.as_str().to_owned(),
+            scope: "voicemail".to_owned(),
+            external_id: format!("{}/{seq}", key.conversation),
+        };
+        let slot = self.slots.get(&key);
+        let mut guard = slot.live.lock().await;
+        self.load(&slot, &mut guard).await?;
+        if guard.as_ref().is_none_or(|live| live.state.customer.id != *customer) {
+            return Err(Trouble::Unknown);
+        }
+        let inputs = vec![Input::Voicemail(Box::new(recorded))];
+        let change = Change::inputs(by.as_str(), inputs, Some(once));
+        self.change(&runtime, &slot, &mut guard, change).await.map(|_| ())
     }
 
     /// A caller who was never here before this call: nothing of theirs is to be looked up.
