@@ -15,6 +15,7 @@
 //! | `shelf.rs` | files at a BotKit |
 //! | `sipp.rs` | callers and agents on the telephone, message by message |
 //! | `baresip.rs` | people with a softphone |
+//! | `ears.rs` | whoever listens to recordings |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
 //! | `postgres.rs` | a database of its own for a test |
 //! | `checker.rs` | the judge: what each side said against what each side saw |
@@ -28,6 +29,7 @@ pub mod botkit;
 pub mod checker;
 pub mod dice;
 pub mod document;
+pub mod ears;
 pub mod file_checker;
 pub mod files;
 pub mod http;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use interline_media::audio::wav;
-use interline_media::{Config, Media, Prompt, Sound, Studio, StudioConfig, tones};
+use interline_media::{Config, Media, Prompt, Sound, Studio, StudioConfig};
 use interline_tests::App;
+use interline_tests::ears;
 use interline_tests::scratch::Scratch;
 use interline_tests::server::{Server, Setup, free_port, workspace};
 use interline_voice::actors::{Agent, Does, caller};
@@ -56,15 +56,12 @@ impl Bed {
 
 /// What was heard.
 fn heard(path: &PathBuf) -> Sound {
-    wav::channels(&std::fs::read(path).unwrap()).unwrap().swap_remove(0)
+    ears::left(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// When a tone began that was heard for half a second at least: speech has shorter ones.
+/// When a tone began that was heard for half a second at least.
 fn tone_from(path: &PathBuf, hz: f32) -> Option<u32> {
-    let sound = heard(path);
-    let tones = tones::detect(&sound.samples, sound.rate);
-    let long = tones.iter().find(|tone| (tone.hz - hz).abs() < 20.0 && tone.to_ms - tone.from_ms >= 500);
-    long.map(|tone| tone.from_ms)
+    ears::tones(&heard(path), hz).first().map(|tone| tone.from_ms)
 }
 
 fn hears(path: &PathBuf, hz: f32) -> bool {

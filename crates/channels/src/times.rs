@@ -2,5 +2,5 @@
 
 /// ISO 8601, UTC, milliseconds.
 pub(crate) fn iso(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    interline_core::Time(ms).iso()
 }

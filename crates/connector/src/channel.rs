@@ -9,6 +9,7 @@ use interline_core::conversation::call::CallRecord;
 use interline_core::conversation::entry::Text;
 use interline_core::conversation::input::Scope;
 use interline_core::conversation::state::Customer;
+use interline_core::conversation::voicemail::Recorded;
 use interline_core::{AppId, ConversationId, Entry, IntegrationName, Seq};
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -142,6 +143,23 @@ pub trait Host: Send + Sync + 'static {
     ) -> Result<HandedOff, Unavailable> {
         let _ = (app, conversation, summary);
         Ok(HandedOff::default())
+    }
+
+    /// What came of a voicemail that the entry `seq` of a conversation of the customer's asked for, also when the conversation is
+    /// closed. Returns when it is durable; who is to be told is told then. The same again changes nothing.
+    ///
+    /// # Errors
+    /// The store is out of reach, there is no such conversation (any more), or this host keeps none.
+    async fn voicemail(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        conversation: &ConversationId,
+        seq: Seq,
+        recorded: Recorded,
+    ) -> Result<(), Unavailable> {
+        let _ = (app, customer, conversation, seq, recorded);
+        Err(Unavailable("Voicemail is not kept here.".into()))
     }
 
     /// What customers send and fetch.

@@ -145,6 +145,12 @@ impl Time {
     pub fn plus(self, ms: u64) -> Time {
         Time(self.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
     }
+
+    /// ISO 8601, UTC, milliseconds, as the field writes moments.
+    pub fn iso(self) -> String {
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
 }
 
 #[cfg(test)]

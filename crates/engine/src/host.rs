@@ -13,6 +13,7 @@ use interline_core::conversation::call::CallRecord;
 use interline_core::conversation::connection::Connection;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
+use interline_core::conversation::voicemail::Recorded;
 use interline_core::transfer::Stage;
 use interline_core::{
     AppId, Body, ConversationId, CustomerId, Entry, Input, IntegrationName, Owner, Seq, State,
@@ -83,7 +84,7 @@ fn input_of(what: What) -> Input {
 
 /// Whether it opens a conversation if none is open.
 fn opens(input: &Input) -> bool {
-    !matches!(input, Input::CustomerEnds(_) | Input::Called(_))
+    !matches!(input, Input::CustomerEnds(_) | Input::Called(_) | Input::Voicemail(_))
 }
 
 /// A trouble on its way to a channel.
@@ -222,6 +223,21 @@ impl Host for Engine {
         summary: bool,
     ) -> Result<HandedOff, Unavailable> {
         self.inner.handed_off(app, conversation, summary).await.map_err(unavailable)
+    }
+
+    async fn voicemail(
+        &self,
+        app: &AppId,
+        customer: &Customer,
+        conversation: &ConversationId,
+        seq: Seq,
+        recorded: Recorded,
+    ) -> Result<(), Unavailable> {
+        let (inner, key) = (self.inner.clone(), Key { app: app.clone(), conversation: conversation.clone() });
+        let (id, by) = (customer.id.clone(), customer.channel.clone());
+        let take = async move { inner.take_voicemail(key, &id, &by, seq, recorded).await };
+        let taken = self.inner.surely(take).await;
+        taken.unwrap_or_else(|| Err(Trouble::Broken("a panic".into()))).map_err(unavailable)
     }
 
     fn files(&self) -> &dyn Files {

@@ -24,6 +24,7 @@
 //! | `operate.rs` | what operators see and do |
 //! | `transcript.rs` | the link to what was said before a transfer |
 //! | `containment.rs` | what is counted |
+//! | `voicemail.rs` | a voicemail comes in |
 //! | `watch.rs` | what changes, for live views |
 //! | `keys.rs` | keys of the API |
 //! | `config/` | apps as documents: checked, changed, put in force |
@@ -61,6 +62,7 @@ mod timers;
 mod token;
 mod transcript;
 mod unit;
+mod voicemail;
 mod watch;
 mod webhooks;
 

@@ -67,14 +67,13 @@ impl Inner {
         }
         let base = runtime.agents.get(name).ok_or("the integration no longer exists")?;
         let Some(setup) = state.setups.get(&participant.no) else { return Ok(base.clone()) };
-        let clear = self.open_setup(state, setup)?;
-        let key = (runtime.app.id.clone(), name.clone(), Sha256::digest(&clear).into());
+        let fields = self.open_private(&state.app, &state.id, setup)?;
+        let hash = Sha256::digest(serde_json::to_vec(&fields).map_err(|error| error.to_string())?);
+        let key = (runtime.app.id.clone(), name.clone(), hash.into());
         let made = |made: &Made| Arc::ptr_eq(&made.base, base).then(|| made.agent.clone());
         if let Some(agent) = self.setups.map().get(&key).and_then(made) {
             return Ok(agent);
         }
-        let fields: Map<String, Value> =
-            serde_json::from_slice(&clear).map_err(|_| "the script's settings are not readable")?;
         let agent = self.apps.agent_at_run_time(runtime, name, &fields)?;
         let mut map = self.setups.map();
         if map.len() >= MOST {
@@ -84,12 +83,24 @@ impl Inner {
         Ok(agent)
     }
 
-    fn open_setup(&self, state: &State, setup: &Private) -> Result<Vec<u8>, String> {
-        let Private::Sealed(sealed) = setup else {
-            return Err("the script's settings were not sealed".into());
+    /// What was sealed for this conversation.
+    ///
+    /// # Errors
+    /// Why it cannot be opened, for the operator.
+    pub(crate) fn open_private(
+        &self,
+        app: &AppId,
+        conversation: &ConversationId,
+        private: &Private,
+    ) -> Result<Map<String, Value>, String> {
+        let sealed = match private {
+            Private::Nothing => return Ok(Map::new()),
+            Private::Clear(_) => return Err("the script's settings were not sealed".into()),
+            Private::Sealed(sealed) => sealed,
         };
-        let opened = self.store.seal().open(&place(&state.app, &state.id), sealed);
-        opened.map_err(|error| format!("the script's settings: {error}"))
+        let opened = self.store.seal().open(&place(app, conversation), sealed);
+        let opened = opened.map_err(|error| format!("the script's settings: {error}"))?;
+        serde_json::from_slice(&opened).map_err(|_| "the script's settings are not readable".into())
     }
 }
 

@@ -64,6 +64,7 @@ pub fn set_up(settings: &Settings, http: Http) -> Result<()> {
         hearing: hearing.map(|hearing| std::sync::Arc::new(hearing) as _),
         name_servers,
         guard,
+        recordings: Some(settings.data.join("voicemail")),
     };
     live::set_up(config).map(|_| ()).map_err(|error| anyhow!(error))
 }

@@ -147,6 +147,11 @@ impl Media {
         Session::open(self.clone(), options)
     }
 
+    /// Who understands speech here, if anybody does.
+    pub fn hearing(&self) -> Option<Arc<dyn Hearing>> {
+        self.hearing.clone()
+    }
+
     /// What lives.
     pub fn gauges(&self) -> Gauges {
         Gauges {

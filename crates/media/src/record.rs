@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,12 +45,11 @@ pub struct End {
 }
 
 impl Recorder {
-    /// Begins a file.
+    /// Begins a file, which is empty.
     ///
     /// # Errors
-    /// It cannot be created, or the thread cannot.
-    pub fn open(&self, path: &Path) -> io::Result<Tape> {
-        let file = File::create(path)?;
+    /// The thread cannot be started.
+    pub fn begin(&self, file: File) -> io::Result<Tape> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let jobs = self.jobs()?;
         let stopped = || io::Error::other("the recorder has stopped");

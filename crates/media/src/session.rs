@@ -1,5 +1,6 @@
 //! One leg's media, as its owner sees it: descriptions, sound, keys, recordings. Nothing here waits.
 
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::ports::NoPort;
 use crate::prompt::{Play, Played, Prompt};
 use crate::record::Recording;
 use crate::sdp::agree::{Local, SdpError, Talks};
-use crate::speech::{self, Cut};
+use crate::speech::{self, Cut, Utterance};
 use crate::stats::{Counters, Stats};
 use crate::worker::command::Command;
 use crate::worker::key_pieces;
@@ -242,9 +243,17 @@ impl Session {
     /// # Errors
     /// The file cannot be created.
     pub fn record(&self, to: &Path) -> io::Result<Recording> {
+        self.record_into(File::create(to)?)
+    }
+
+    /// The same into a file that is there and empty: one without a name leaves nothing behind, whatever happens.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn record_into(&self, file: File) -> io::Result<Recording> {
         let media = &self.shared.media;
         let (id, leg) = (media.number(), self.shared.id);
-        let tape = media.recorder.open(to)?;
+        let tape = media.recorder.begin(file)?;
         let end = tape.end().clone();
         self.want(Command::Record(leg, id, tape));
         // Weak: a recording that is forgotten does not keep a call's ports.
@@ -262,12 +271,18 @@ impl Session {
     pub fn listen(&self, pause: Duration) -> bool {
         let Some(hearing) = self.shared.media.hearing.clone() else { return false };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
-        let (utterances, said) = mpsc::channel(4);
+        let said = self.utterances(pause, speech::LONGEST);
         let counted = Counted::new(&self.shared.media.tasks);
         runtime.spawn(speech::understand(hearing, said, self.shared.sender.clone(), counted));
-        let cut = Cut::new(pause, speech::LONGEST);
-        self.want(Command::Speech(self.shared.id, Some((cut, utterances))));
         true
+    }
+
+    /// What is said, piece by piece: each ends with a pause of `pause`, and at `longest` in any case. It ends with the session,
+    /// and when somebody else listens.
+    pub fn utterances(&self, pause: Duration, longest: Duration) -> mpsc::Receiver<Utterance> {
+        let (utterances, said) = mpsc::channel(4);
+        self.want(Command::Speech(self.shared.id, Some((Cut::new(pause, longest), utterances))));
+        said
     }
 
     /// Listens for speech no more.

@@ -20,6 +20,8 @@ use crate::trunk::{Digits, Network, Srtp, Trunk};
 /// One thing that somebody on the telephone does.
 #[derive(Debug, Clone)]
 pub enum Does {
+    /// As an agent, and first of all: rings for so long before it answers.
+    Rings(Duration),
     /// Nothing, for so long.
     Waits(Duration),
     /// Nothing, until so much more was heard, in packets of 20 ms; 30 s at most.
@@ -83,6 +85,9 @@ impl Reception for Desk {
 
     async fn call(&self, call: Arc<Call>) {
         call.ringing();
+        if let Some(Does::Rings(time)) = self.script.first() {
+            let _ = tokio::time::timeout(*time, call.leg.gone()).await;
+        }
         call.answer();
         if !call.leg.up().await {
             return;
@@ -124,6 +129,7 @@ pub async fn caller(
 async fn acts(session: &interline_media::Session, script: &[Does]) {
     for what in script {
         match what {
+            Does::Rings(_) => {}
             Does::Waits(time) => tokio::time::sleep(*time).await,
             Does::Listens(packets) => {
                 let wanted = session.stats().packets_received + packets;

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use interline_connector::guard::Guard;
@@ -31,6 +32,9 @@ pub struct Config {
     pub name_servers: Vec<SocketAddr>,
     /// Which private addresses the operator named, for what scripts call.
     pub guard: Guard,
+    /// Where voicemail is while it is recorded: in files without a name, of which nothing is left. None: where the system
+    /// keeps what is temporary.
+    pub recordings: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -42,12 +46,14 @@ impl Default for Config {
             hearing: None,
             name_servers: Vec::new(),
             guard: Guard::default(),
+            recordings: None,
         }
     }
 }
 
 static GATEWAY: OnceLock<Arc<Gateway>> = OnceLock::new();
 static GUARD: OnceLock<Guard> = OnceLock::new();
+static RECORDINGS: OnceLock<PathBuf> = OnceLock::new();
 static LIVE: LazyLock<Live> = LazyLock::new(Live::default);
 
 /// Sets the gateway up. Only the first word counts: what takes calls cannot be changed under them.
@@ -60,6 +66,9 @@ pub fn set_up(config: Config) -> Result<Arc<Gateway>, String> {
     }
     names::ask(config.name_servers);
     let _ = GUARD.set(config.guard);
+    if let Some(recordings) = config.recordings {
+        let _ = RECORDINGS.set(recordings);
+    }
     let studio = Studio::new(config.studio);
     let media = Media::with_hearing(config.sound, studio, config.hearing)
         .map_err(|error| format!("no media: {error}"))?;
@@ -83,6 +92,11 @@ pub fn running() -> Option<&'static Arc<Gateway>> {
 /// Which private addresses the operator named.
 pub fn guard() -> Guard {
     GUARD.get().cloned().unwrap_or_default()
+}
+
+/// Where voicemail is while it is recorded.
+pub fn recordings() -> PathBuf {
+    RECORDINGS.get().cloned().unwrap_or_else(std::env::temp_dir)
 }
 
 type Calls = HashMap<(AppId, CustomerId), Arc<Call>>;

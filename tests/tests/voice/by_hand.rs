@@ -55,6 +55,11 @@ impl Caller {
 
     /// Calls, is answered, and acknowledges it. The `To` of the dialog.
     pub async fn calls(&self, user: &str, media: &str) -> Result<String> {
+        Ok(self.calls_and_reads(user, media).await?.0)
+    }
+
+    /// The same, with the answer.
+    pub async fn calls_and_reads(&self, user: &str, media: &str) -> Result<(String, String)> {
         let to = format!("To: <sip:{user}@127.0.0.1>");
         let (head, body) = (self.head("INVITE", user, &to), sdp(media));
         let request = format!(
@@ -69,7 +74,7 @@ impl Caller {
                 let to = field(&answer, "To")?;
                 let ack = self.head("ACK", user, &to) + "CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n";
                 self.udp.send_to(ack.as_bytes(), ("127.0.0.1", self.server)).await?;
-                return Ok(to);
+                return Ok((to, answer));
             }
             ensure!(answer.starts_with("SIP/2.0 100 "), "{answer}");
         }

@@ -12,6 +12,8 @@ mod names;
 mod odd;
 mod phones;
 mod scripts;
+mod sound;
+mod voicemail;
 mod within;
 
 use std::collections::BTreeMap;

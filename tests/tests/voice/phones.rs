@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use interline_media::audio::wav;
-use interline_media::tones;
 use interline_tests::baresip::{Line, Phone};
+use interline_tests::ears;
 use interline_tests::scratch::Scratch;
 use interline_tests::server::free_port;
 
 use super::{Gateway, failures, kinds};
 
 /// A tone of two minutes.
-fn tone(folder: &Path, hz: f32) -> Result<PathBuf> {
+pub fn tone(folder: &Path, hz: f32) -> Result<PathBuf> {
     let path = folder.join(format!("{hz}.wav"));
     let wave = |no: u32| (f64::from(no) * f64::from(hz) * std::f64::consts::TAU / 8_000.0).sin() * 8_000.0;
     let samples: Vec<u8> = (0..8_000 * 120).flat_map(|no| (wave(no) as i16).to_le_bytes()).collect();
@@ -29,9 +28,7 @@ fn tone(folder: &Path, hz: f32) -> Result<PathBuf> {
 
 /// Whether a tone is in it, for half a second at least: speech has shorter ones.
 fn has(heard: &[u8], hz: f32) -> bool {
-    let sound = wav::channels(heard).unwrap().swap_remove(0);
-    let tones = tones::detect(&sound.samples, sound.rate);
-    tones.iter().any(|tone| (tone.hz - hz).abs() < 20.0 && tone.to_ms - tone.from_ms >= 500)
+    !ears::tones(&ears::left(heard).unwrap(), hz).is_empty()
 }
 
 /// A caller presses a key in the menu, is joined with the agent, and each hears the other. The agent leaves, and the caller is

@@ -12,7 +12,7 @@ use super::by_hand::Caller;
 use super::{Gateway, failures, heard};
 
 /// `(what is called, the script, the agent system that it hands over to afterwards)`.
-type Script<'a> = (&'a str, &'a str, Option<&'a str>);
+pub(super) type Script<'a> = (&'a str, &'a str, Option<&'a str>);
 
 /// A menu that nobody answers ends after five seconds.
 const WAITS: &str = "ivr_menu: { message: One moment please., timeout: { seconds: 5, message: Goodbye., tries: 1, go_to: over }, \
@@ -20,6 +20,16 @@ const WAITS: &str = "ivr_menu: { message: One moment please., timeout: { seconds
 
 /// The example with flows of one script each. Its trunk may call `127.0.0.1`, numbers at the first of `ports`.
 async fn scripted(name: &str, ports: [u16; 2], scripts: &[Script<'_>]) -> Gateway {
+    scripted_with(name, ports, scripts, &[]).await
+}
+
+/// The same, with more settings.
+pub(super) async fn scripted_with(
+    name: &str,
+    ports: [u16; 2],
+    scripts: &[Script<'_>],
+    more: &[(&str, &str)],
+) -> Gateway {
     let (mut flows, mut numbers) = (String::from("flows:\n"), String::from("answer: answer"));
     for (called, source, then) in scripts {
         let then = then.map_or_else(|| WAITS.to_owned(), |agent| {
@@ -37,7 +47,8 @@ async fn scripted(name: &str, ports: [u16; 2], scripts: &[Script<'_>]) -> Gatewa
         [("flows:\n", flows.as_str()), ("answer: answer", &numbers), ("listen: ${SIP_LISTEN}", allow)];
     let [first, second] = ports.map(|port| format!("127.0.0.1:{port}"));
     let nets = format!("[\"{first}\", \"{second}\"]");
-    let settings = [("NUMBERS", first.as_str()), ("INTERLINE_ALLOW_NET", &nets)];
+    let mut settings = vec![("NUMBERS", first.as_str()), ("INTERLINE_ALLOW_NET", nets.as_str())];
+    settings.extend(more);
     Gateway::start_with(name, &changes, &settings).await.unwrap()
 }
 

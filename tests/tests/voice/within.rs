@@ -27,9 +27,33 @@ async fn who_does_not_refresh_is_gone_and_who_wants_it_is_refreshed() {
         ("caller_wants_longer_by_invite", "uas", "120"),
         ("caller_asks_too", "uas", "90"),
     ];
+    let account = "our_username: ours\n    our_password: \"s3cret\"\n    listen: ${SIP_LISTEN}";
+    let known = Gateway::start("voice-known", &[("listen: ${SIP_LISTEN}", account)]).await.unwrap();
     let calls = all.map(|(scenario, refresher, interval)| call(scenario, refresher, interval));
-    futures_util::future::try_join_all(calls).await.unwrap();
+    let asked = [
+        ("401 Unauthorized", "WWW-Authenticate"),
+        ("407 Proxy Authentication Required", "Proxy-Authenticate"),
+    ];
+    let unknown = asked.map(|asked| challenges(&gateway, asked, "").run());
+    let proven = asked.map(|asked| challenges(&known, asked, PROVEN).run());
+    let all = futures_util::future::try_join_all(calls);
+    let (unknown, proven) =
+        (futures_util::future::try_join_all(unknown), futures_util::future::try_join_all(proven));
+    tokio::try_join!(all, unknown, proven).unwrap();
     gateway.is_empty().await.unwrap();
+    known.is_empty().await.unwrap();
+}
+
+const PROVEN: &str = "<recv request=\"INVITE\">\n<action>\n\
+     <ereg regexp=\"Authorization: *Digest username=.ours., *realm=.carrier.\" search_in=\"msg\" check_it=\"true\" assign_to=\"1\"/>\n\
+     </action>\n</recv>\n{{> reanswers}}";
+
+/// A caller who wants a proof of who refreshes, and sees what comes `then`.
+fn challenges(gateway: &Gateway, (status, field): (&str, &str), then: &str) -> Sipp {
+    let refs = if then.is_empty() { "" } else { "<Reference variables=\"1\"/>" };
+    let fields = "Supported: timer\n      Session-Expires: 90;refresher=uas";
+    let caller = gateway.caller("caller_challenges", "answer").unwrap().with("then", then).with("refs", refs);
+    caller.with("status", status).with("field", field).with("fields", fields).with("interval", "90")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -135,7 +135,7 @@ pub(crate) enum Body {
         participant: u32,
         /// Which piece it is in the conversation.
         work: u64,
-        /// `api`, `availability`, `bots`.
+        /// `api`, `availability`, `bots`, `notices`.
         task: String,
     },
     /// An agent system is tried.
@@ -228,7 +228,7 @@ pub(crate) enum Body {
     Called {
         /// Whose side.
         leg: Leg,
-        /// `INVITE`, `REFER`, `BYE`.
+        /// `INVITE`, `REFER`, `BYE`, `VOICEMAIL`.
         method: String,
         /// Whom it concerned: a SIP URI, or what was dialled.
         target: String,

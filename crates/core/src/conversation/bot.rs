@@ -108,6 +108,9 @@ impl Work<'_> {
 
     /// What came of a piece of work.
     pub(super) fn worked(&mut self, no: u64, outcome: &work::Outcome) {
+        if let work::Outcome::Told { came } = outcome {
+            return self.note(Note::Worked { no, came: came.clone() });
+        }
         let event = Event::Worked { no, outcome };
         match self.state.owner {
             Owner::Bot => self.run_flow(&event),

@@ -18,7 +18,7 @@ pub enum CallLeg {
 pub struct CallRecord {
     /// Whose side.
     pub leg: CallLeg,
-    /// `INVITE`, `REFER`, `BYE`.
+    /// `INVITE`, `REFER`, `BYE`, `VOICEMAIL`.
     pub method: String,
     /// Whom it concerned: a SIP URI, or what was dialled.
     pub target: String,

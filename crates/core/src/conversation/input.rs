@@ -6,6 +6,7 @@ use super::call::CallRecord;
 use super::classify::Call;
 use super::entry::Text;
 use super::request_id::RequestId;
+use super::voicemail::Recorded;
 use crate::flow::work;
 use crate::transfer::reason::Failure;
 use crate::{IntegrationName, ParticipantNo, Seq};
@@ -64,6 +65,8 @@ pub enum Input {
     },
     /// A leg of a call came to this. For the timeline alone.
     Called(CallRecord),
+    /// A caller left a voicemail, or could have.
+    Voicemail(Box<Recorded>),
     /// A deadline may have passed.
     Tick,
 }

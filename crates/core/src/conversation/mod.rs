@@ -19,3 +19,4 @@ pub mod request_id;
 pub mod state;
 pub mod step;
 mod talk;
+pub mod voicemail;

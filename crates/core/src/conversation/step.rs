@@ -11,6 +11,7 @@ use super::input::Input;
 use super::participant::Participant;
 use super::state::{Owner, State};
 use crate::flow::script::{Answer, Fault, Why};
+use crate::flow::work;
 use crate::flow::{Answers, NeedScript};
 use crate::transfer::Outcome;
 use crate::{App, IntegrationName, ParticipantNo, Seq, Time, TransferNo};
@@ -117,6 +118,7 @@ impl Work<'_> {
             Input::Worked { no, outcome } => self.worked(*no, outcome),
             Input::Operator { by, act } => self.operator(by, act),
             Input::Called(record) => self.note(Note::Called(record.clone())),
+            Input::Voicemail(recorded) => self.voicemail(recorded),
             Input::Tick => self.tick(),
         }
         self.let_the_oldest_pass();
@@ -135,6 +137,10 @@ impl Work<'_> {
             Input::Operator { by, act } => self.note_operator(by, act),
             Input::Called(record) | Input::Agent { event: super::input::AgentEvent::Called(record), .. } => {
                 self.note(Note::Called(record.clone()));
+            }
+            Input::Voicemail(recorded) => self.voicemail(recorded),
+            Input::Worked { no, outcome: work::Outcome::Told { came } } => {
+                self.note(Note::Worked { no: *no, came: came.clone() });
             }
             Input::Connected
             | Input::NoInput

@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::script::Notify;
 use crate::IntegrationName;
+use crate::conversation::voicemail::Voicemail;
 
 /// The names under which the built-in participants stand where integrations do. No integration can be called so.
 pub mod built_in {
@@ -19,6 +21,8 @@ pub mod built_in {
     pub const AVAILABILITY: &str = "~availability";
     /// Lets external bots answer.
     pub const BOTS: &str = "~bots";
+    /// Tells of voicemails.
+    pub const NOTICES: &str = "~notices";
 }
 
 /// A piece of work.
@@ -42,6 +46,8 @@ pub enum Task {
     Availability(Availability),
     /// One turn of an external bot.
     Turn(Box<Turn>),
+    /// Somebody is told of a voicemail. No flow waits for it.
+    Notice(Box<Notice>),
 }
 
 impl Task {
@@ -51,6 +57,7 @@ impl Task {
             Self::Request(_) => built_in::API,
             Self::Availability(_) => built_in::AVAILABILITY,
             Self::Turn(_) => built_in::BOTS,
+            Self::Notice(_) => built_in::NOTICES,
         }
     }
 }
@@ -164,6 +171,15 @@ pub struct Turn {
     pub human_part_over: Option<String>,
 }
 
+/// Somebody is told of a voicemail, again and again for the work's time, until they took it or refused it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Whom, and with which headers.
+    pub notify: Notify,
+    /// Of what.
+    pub voicemail: Voicemail,
+}
+
 /// What came of a piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -179,6 +195,11 @@ pub enum Outcome {
     Available(Option<bool>),
     /// A bot had its turn.
     Turned(Reply),
+    /// Somebody was told, or cannot be.
+    Told {
+        /// In a word, for the operator: `HTTP 204`.
+        came: String,
+    },
     /// It could not be done.
     Failed {
         /// Why, for the operator and the flow: `timeout`, `unreachable`, `forbidden`, `too_large`, …

@@ -47,7 +47,7 @@ pub(super) fn recorder() -> &'static PrometheusHandle {
     &RECORDER
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "connected",
     "customer_said",
     "customer_ends",
@@ -59,6 +59,7 @@ const KINDS: [&str; 11] = [
     "no_input",
     "worked",
     "called",
+    "voicemail",
 ];
 
 /// What stands on the path of every line.
@@ -105,6 +106,7 @@ fn index_of(input: &Input) -> usize {
         Input::NoInput => 8,
         Input::Worked { .. } => 9,
         Input::Called(_) => 10,
+        Input::Voicemail(_) => 11,
     }
 }
 

@@ -4,8 +4,10 @@
 //!   step: a Work entry ─► dispatch ─► perform ─► one commit: cursor, and the input `Worked` ─► step goes on
 //! ```
 //!
-//! Whatever goes wrong is an outcome that the flow has an exit for: nothing here is tried again by itself.
+//! Whatever goes wrong is an outcome that the flow has an exit for: nothing here is tried again by itself, but for notices, for
+//! which no flow waits.
 
+mod notice;
 mod request;
 
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub(crate) fn once(entry: &Entry) -> bool {
             Task::Request(request) => !matches!(request.method, Verb::Get | Verb::Put | Verb::Delete),
             Task::Availability(_) => false,
             Task::Turn(_) => false,
+            // Who is told twice knows it by the key.
+            Task::Notice(_) => false,
         },
         _ => false,
     }
@@ -47,7 +51,7 @@ impl Inner {
         runtime: &Arc<Runtime>,
         slot: &Arc<Slot>,
         row: &Row,
-        (entry, work): (&Entry, &Work),
+        (entry, work): (&Arc<Entry>, &Work),
         unknown: bool,
     ) -> Result<(), Trouble> {
         let failed = |code: &str| Outcome::Failed { code: code.to_owned() };
@@ -56,8 +60,11 @@ impl Inner {
         } else {
             let _place = self.deliveries.acquire().await;
             let deadline = Duration::from_millis(work.deadline_ms);
-            match self.clock.within(deadline, caught(self.attempt(runtime, slot, entry, work))).await {
-                Some(Some(Ok(outcome))) => outcome,
+            match self.clock.within(deadline, caught(self.attempt(runtime, slot, row, (entry, work)))).await {
+                Some(Some(Ok(Ok(outcome)))) => outcome,
+                Some(Some(Ok(Err(again)))) => {
+                    return self.settle_surely(runtime, slot, row, entry, None, Err(again)).await;
+                }
                 Some(Some(Err(trouble))) => return Err(trouble),
                 Some(None) => failed("it panicked"),
                 None => failed("timeout"),
@@ -74,23 +81,29 @@ impl Inner {
         }
     }
 
+    /// The inner error: it is to be tried again.
     async fn attempt(
         &self,
         runtime: &Runtime,
         slot: &Slot,
-        entry: &Entry,
-        work: &Work,
-    ) -> Result<Outcome, Trouble> {
+        row: &Row,
+        (entry, work): (&Entry, &Work),
+    ) -> Result<Result<Outcome, Failure>, Trouble> {
         let key = format!("{}/{}", slot.key.conversation, work.no);
         let deadline = Duration::from_millis(work.deadline_ms);
-        Ok(match &work.task {
+        Ok(Ok(match &work.task {
+            Task::Notice(notice) => {
+                let told = self.told(runtime, slot, row, notice, key).await?;
+                let too_late = self.now() >= entry.at.plus(work.deadline_ms);
+                return Ok(notice::decide(told, too_late));
+            }
             Task::Request(request) => match &runtime.http {
                 Some(http) => request::send(http, request, &runtime.app.env, &key, deadline).await,
                 None => Outcome::Failed { code: "this process makes no requests".to_owned() },
             },
             Task::Availability(asked) => available(runtime, asked).await,
             Task::Turn(turn) => self.turn_of(runtime, slot, entry, turn, key, deadline).await?,
-        })
+        }))
     }
 
     async fn turn_of(

@@ -164,7 +164,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "voiceUtils.voicemail",
         parameters: "message, beepRequired = false, transcriptionRequired = false, notifyUrl, metaInfo?, callControlParams?",
-        does: "Records, then tells `notifyUrl`: `{ url, headers? }`, or the address alone.",
+        does: "Plays the message, beeps if wanted, records what the caller says then, and tells `notifyUrl`: `{ url, headers? }`, \
+               or the address alone. What comes after waits for it.",
         examples: &[
             (
                 r#"voiceUtils.voicemail("Speak", true, false, { url: "https://example.com/v", headers: { auth: "t" } }, { id: 1 })"#,

@@ -11,6 +11,7 @@ mod keys;
 mod say;
 mod settings;
 mod talk;
+mod voicemail;
 
 use std::sync::Arc;
 use std::time::Duration;

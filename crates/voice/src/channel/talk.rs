@@ -1,5 +1,8 @@
 //! One call, from the first word to the last.
 
+mod command;
+
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +13,21 @@ use interline_core::conversation::entry::{Heard, Text};
 use interline_core::conversation::input::Scope;
 use interline_core::conversation::profile::Profile;
 use interline_core::conversation::state::Customer;
-use interline_core::flow::script::Voice;
 use interline_core::flow::{Asks, Expects};
-use interline_core::{Body, Speaker};
+use interline_core::{Body, ConversationId, Seq, Speaker};
 use interline_media::{Play, Played, Prompt};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::keys::Keys;
+use super::voicemail::{Asked, Taken, keep};
 use super::{Line, say};
 use crate::call::{Call, Speaking};
-use crate::live::{self, Live};
+use crate::live::Live;
 use crate::sip::leg::Stage;
 use crate::sip::text::{Fields, reason};
-use crate::transfer::{Ended, Method, Permits, Plan};
-use crate::trunk::{Patience, longest};
+use crate::transfer::Plan;
+use crate::trunk::longest;
 
 /// What is read of the log at once.
 const PAGE: usize = 50;
@@ -68,8 +70,10 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
         call: &call,
         customer: &customer,
         place,
+        later: VecDeque::new(),
         prompts: Vec::new(),
         playing: None,
+        voicemail: None,
         asks: None,
         keys: Keys::default(),
         silent_since: None,
@@ -79,6 +83,11 @@ pub(super) async fn talk(line: &Line, call: Arc<Call>) {
         commands: None,
     };
     talk.run(hints, digits, words).await;
+    // The call is over, and with it what was still being recorded.
+    if let Some(mut word) = talk.voicemail.take() {
+        let taken = word.taken.as_mut().await;
+        talk.keep(word.asked, taken);
+    }
     // A transfer tells first what became of it.
     let _ = tokio::time::timeout(LAST_WORDS, call.told_first()).await;
     if let Stage::Gone(gone) = call.leg.stage() {
@@ -137,14 +146,27 @@ fn with_connection(line: &Line, call: &Call, customer: Customer) -> Customer {
 /// How what plays will have ended.
 type Ends = Pin<Box<dyn Future<Output = Played> + Send>>;
 
+/// A voicemail that is being left.
+struct LeavesWord<'a> {
+    taken: Pin<Box<dyn Future<Output = Taken> + Send>>,
+    /// Keys that are pressed meanwhile.
+    keys: mpsc::Sender<char>,
+    asked: Asked,
+    /// A transfer waits for it.
+    speaking: Speaking<'a>,
+}
+
 struct Talk<'a> {
     line: &'a Line,
     call: &'a Arc<Call>,
     customer: &'a Customer,
     place: Place,
+    /// What was read, and waits until a voicemail is left.
+    later: VecDeque<(ConversationId, Seq, Body)>,
     /// What is to be said once the turn is known.
     prompts: Vec<Prompt>,
     playing: Option<(Ends, Speaking<'a>)>,
+    voicemail: Option<LeavesWord<'a>>,
     asks: Option<Box<Asks>>,
     keys: Keys,
     /// Since when an input is waited for.
@@ -170,7 +192,7 @@ impl Talk<'_> {
         let host = self.line.host.clone();
         self.read().await;
         loop {
-            if self.playing.is_none() && self.hangs_up.is_some() {
+            if self.playing.is_none() && self.voicemail.is_none() && self.hangs_up.is_some() {
                 let fields = self.hangs_up.take().unwrap_or_default();
                 leg.bye(fields.headers()).await;
                 return;
@@ -179,6 +201,7 @@ impl Talk<'_> {
             tokio::select! {
                 _ = leg.gone() => return,
                 played = played(&mut self.playing) => self.played(played),
+                taken = taken(&mut self.voicemail) => self.taken(taken),
                 Some(digit) = digits.recv() => self.pressed(digit).await,
                 Some(words) = words.recv() => self.spoke(words).await,
                 hint = hints.recv() => match hint {
@@ -214,15 +237,15 @@ impl Talk<'_> {
             let all = lines.len() < PAGE;
             for line in lines {
                 if line.entry.by != Speaker::Customer {
-                    self.entry(line.entry.body).await;
+                    self.over |= line.entry.body == Body::Closed;
+                    self.later.push_back((line.conversation, line.entry.seq, line.entry.body));
                 }
             }
             if all {
                 break;
             }
         }
-        // What is said without a turn, as by a human who writes, is said at once.
-        self.say(false);
+        self.go_on();
         self.call.spoken().reached(self.place.seq.0);
         if let Some(conversation) = self.place.conversation.clone()
             && !std::mem::replace(&mut self.traced, true)
@@ -231,8 +254,18 @@ impl Talk<'_> {
         }
     }
 
-    async fn entry(&mut self, body: Body) {
-        self.over |= body == Body::Closed;
+    /// What was read is done, up to a voicemail: all else waits for that.
+    fn go_on(&mut self) {
+        while self.voicemail.is_none()
+            && let Some((conversation, seq, body)) = self.later.pop_front()
+        {
+            self.entry((conversation, seq), body);
+        }
+        // What is said without a turn, as by a human who writes, is said at once.
+        self.say(false);
+    }
+
+    fn entry(&mut self, at: (ConversationId, Seq), body: Body) {
         match body {
             Body::Text(text) => {
                 let settings = &self.line.settings;
@@ -251,7 +284,7 @@ impl Talk<'_> {
                 self.say(false);
                 self.hangs_up.get_or_insert_with(Fields::default);
             }
-            Body::Voice(command) => self.command(command).await,
+            Body::Voice(command) => self.command(at, command),
             Body::Open
             | Body::Close { .. }
             | Body::ReturnPackage(_)
@@ -297,7 +330,27 @@ impl Talk<'_> {
 
     // ── what the caller does ─────────────────────────────────────────────────────────────────────────────────────
 
+    /// A voicemail is left, and the flow goes on.
+    fn taken(&mut self, taken: Taken) {
+        let Some(LeavesWord { asked, speaking, .. }) = self.voicemail.take() else { return };
+        self.keep(asked, taken);
+        self.go_on();
+        // A transfer waits for what is said then, too.
+        drop(speaking);
+    }
+
+    /// Not waited for: nobody is held up by what is stored and told.
+    fn keep(&self, asked: Asked, taken: Taken) {
+        let (line, call, customer) = (self.line.clone(), self.call.clone(), self.customer.clone());
+        tokio::spawn(keep(line, call, customer, asked, taken));
+    }
+
     async fn pressed(&mut self, digit: char) {
+        if let Some(word) = &self.voicemail {
+            // Who presses more than there is room for waits for the first to count.
+            let _ = word.keys.try_send(digit);
+            return;
+        }
         let Some(asks) = &self.asks else { return };
         if self.playing.is_some() && !asks.barge_in {
             return;
@@ -351,109 +404,6 @@ impl Talk<'_> {
             self.hangs_up = Some(Fields::default());
         }
     }
-
-    // ── what scripts ask for ─────────────────────────────────────────────────────────────────────────────────────
-
-    async fn command(&mut self, command: Voice) {
-        let voice = self.line.settings.voice.clone();
-        let prompts = |message: &[String]| say::script(message, voice.as_deref());
-        let session = self.call.leg.session().clone();
-        match command {
-            Voice::Hangup { message, headers, queue } => {
-                self.at_once(!queue);
-                self.prompts.extend(prompts(&message));
-                self.say(false);
-                let fields = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-                self.hangs_up = Some(Fields::of(fields));
-            }
-            Voice::Refer { message, refer_to, headers, queue, referred_by } => {
-                self.at_once(!queue);
-                self.prompts.extend(prompts(&message));
-                self.say(false);
-                self.transfer(plan(Method::Refer, refer_to, &headers, None, referred_by));
-            }
-            Voice::Invite { message, caller_id, target, headers, queue } => {
-                self.at_once(!queue);
-                self.prompts.extend(prompts(&message));
-                self.say(false);
-                self.transfer(plan(Method::Invite, target, &headers, Some(caller_id), None));
-            }
-            Voice::Transfer { number } => {
-                self.say(false);
-                self.transfer(plan(Method::Invite, number, &Default::default(), None, None));
-            }
-            Voice::AbortPrompt { message } => {
-                self.at_once(true);
-                self.prompts.extend(prompts(&message));
-            }
-            Voice::SendDtmf { digits, duration_ms } => {
-                self.say(false);
-                let _ = session.send_digits(&digits, Duration::from_millis(duration_ms.into()));
-            }
-            Voice::PauseAndPlay { pause_ms, message } => {
-                self.prompts.push(Prompt::Silence(Duration::from_millis(pause_ms.into())));
-                self.prompts.extend(prompts(&message));
-            }
-            Voice::Play { message } => self.prompts.extend(prompts(&message)),
-            Voice::Voicemail { message, .. } => {
-                self.prompts.extend(prompts(&message));
-                tracing::warn!(channel = %self.line.channel, "voicemail is not recorded by this gateway");
-            }
-        }
-    }
-
-    /// Drops what is said and what was to be said.
-    fn at_once(&mut self, now: bool) {
-        if now {
-            self.prompts.clear();
-            self.call.leg.session().abort();
-        }
-    }
-
-    /// Transfers the call for a script, one after the other. The flow goes on by itself.
-    fn transfer(&mut self, plan: Plan) {
-        let call = self.call.clone();
-        let commands = self.commands.get_or_insert_with(|| {
-            let (sender, mut plans) = mpsc::unbounded_channel::<Plan>();
-            tokio::spawn(async move {
-                while let Some(plan) = plans.recv().await {
-                    let (progress, _) = mpsc::channel(8);
-                    let ended = call.transfer(&plan, progress, CancellationToken::new()).await;
-                    if matches!(ended, Ok(Ended::HandedOff | Ended::CallerLeft)) {
-                        return;
-                    }
-                }
-            });
-            sender
-        });
-        let _ = commands.send(plan);
-    }
-}
-
-fn plan(
-    method: Method,
-    target: String,
-    headers: &interline_core::flow::script::Headers,
-    caller_id: Option<String>,
-    referred_by: Option<String>,
-) -> Plan {
-    Plan {
-        method,
-        targets: vec![target],
-        caller_id,
-        referred_by,
-        fields: Fields::of(headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
-        uui: None,
-        patience: Patience::default(),
-        no_news: crate::transfer::NoNews::default(),
-        follows: false,
-        music: None,
-        whisper: None,
-        onward: false,
-        replaces: None,
-        allowed: Permits::default(),
-        guard: live::guard(),
-    }
 }
 
 async fn played(playing: &mut Option<(Ends, Speaking<'_>)>) -> Played {
@@ -463,6 +413,13 @@ async fn played(playing: &mut Option<(Ends, Speaking<'_>)>) -> Played {
             *playing = None;
             played
         }
+        None => std::future::pending().await,
+    }
+}
+
+async fn taken(voicemail: &mut Option<LeavesWord<'_>>) -> Taken {
+    match voicemail {
+        Some(word) => word.taken.as_mut().await,
         None => std::future::pending().await,
     }
 }

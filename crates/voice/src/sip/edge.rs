@@ -90,7 +90,7 @@ pub struct Edge {
     /// Whether those whom we call are there.
     pub health: Health,
     /// The legs of its dialogs.
-    pub(crate) legs: Legs,
+    pub(crate) legs: Arc<Legs>,
     pins: Arc<Pins>,
     endpoint: EndpointInnerRef,
     listens: RwLock<Vec<(Transport, SocketAddr)>>,
@@ -142,14 +142,14 @@ impl Edge {
                 listens.push((Transport::Tls, address));
             }
         }
-        let ladders = Arc::new(Ladders::default());
+        let (ladders, legs) = (Arc::new(Ladders::default()), Arc::new(Legs::default()));
         let option = EndpointOption { callid_format: CallIdFormat::Uuid, ..EndpointOption::default() };
         let endpoint = EndpointBuilder::new()
             .with_user_agent("Interline")
             .with_option(option)
             .with_cancel_token(stop.child_token())
             .with_transport_layer(transports)
-            .with_inspector(Box::new(Inspector { ladders: ladders.clone() }))
+            .with_inspector(Box::new(Inspector { ladders: ladders.clone(), legs: legs.clone() }))
             .with_transport_inspector(Box::new(StreamGate { door: desk.clone() }))
             .build();
         let inner = endpoint.inner.clone();
@@ -158,7 +158,7 @@ impl Edge {
             ladders,
             layer: Arc::new(DialogLayer::new(inner.clone())),
             health: Health::default(),
-            legs: Legs::default(),
+            legs,
             pins,
             endpoint: inner.clone(),
             listens: RwLock::new(listens),

@@ -2,19 +2,20 @@
 //!
 //! - A CANCEL says why (RFC 3326).
 //! - A request without a tag got one at the gate; answers go out without it.
-//! - The stack ends a dialog when a request within it is challenged and it cannot answer. So a challenge to anything but an
-//!   INVITE reaches it under a code of our own, and [`super::leg`] answers it.
+//! - The stack ends a dialog when a request within it is challenged and it cannot answer. So a challenge to anything but the
+//!   INVITE that makes a call reaches it under a code of our own, and [`super::leg`] answers it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rsipstack::sip::prelude::HeadersExt as _;
-use rsipstack::sip::{Header, Method, SipMessage, StatusCode};
+use rsipstack::sip::{Header, Method, Response, SipMessage, StatusCode};
 use rsipstack::transaction::endpoint::{MessageInspector, TransportEventInspector};
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
 
 use super::ladder::Ladders;
+use super::leg::Legs;
 use super::text::reason;
 use crate::gate::{Door, NO_TAG, Passed, pass};
 
@@ -25,9 +26,18 @@ pub const CHALLENGED: [(u16, u16); 2] = [(401, 498), (407, 497)];
 pub struct Inspector {
     /// Where calls are drawn.
     pub ladders: Arc<Ladders>,
+    /// The calls that are made.
+    pub legs: Arc<Legs>,
 }
 
 impl Inspector {
+    /// Whether it answers the INVITE that makes a call. A call that is made has a leg.
+    fn makes_a_call(&self, response: &Response) -> bool {
+        let method = response.cseq_header().ok().and_then(|cseq| cseq.method().ok());
+        let is_made = || response.call_id_header().is_ok_and(|id| self.legs.has(id.value()));
+        method == Some(Method::Invite) && !is_made()
+    }
+
     fn draw(&self, message: &SipMessage, inbound: bool) {
         let call_id = match message.call_id_header() {
             Ok(id) => id.value().to_owned(),
@@ -80,9 +90,8 @@ impl MessageInspector for Inspector {
         self.draw(&message, true);
         if let SipMessage::Response(response) = &mut message {
             let code = response.status_code.code();
-            let of_invite =
-                response.cseq_header().ok().and_then(|cseq| cseq.method().ok()) == Some(Method::Invite);
-            if let Some((_, ours)) = CHALLENGED.iter().find(|(real, _)| *real == code && !of_invite) {
+            let challenged = CHALLENGED.iter().find(|(real, _)| *real == code);
+            if let Some((_, ours)) = challenged.filter(|_| !self.makes_a_call(response)) {
                 response.status_code = StatusCode::Other(*ours, "Challenged".into());
             }
         }

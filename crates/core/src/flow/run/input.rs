@@ -275,6 +275,7 @@ impl Machine<'_, '_, '_> {
             Outcome::Available(Some(false)) => "not available".to_owned(),
             Outcome::Available(None) => "not known".to_owned(),
             Outcome::Turned(_) => "a bot answered".to_owned(),
+            Outcome::Told { came } => came.clone(),
             Outcome::Failed { code } => super::brief(code),
         };
         self.acts.push(Act::Note(Note::Worked { no, came }));
@@ -303,9 +304,10 @@ impl Machine<'_, '_, '_> {
                 Ok(self.bot_said(&id, automation, reply))
             }
             (_, Outcome::Failed { code }) => Ok(Go::Fail(id, format!("it did not work: {code}"))),
-            (_, Outcome::Answered { .. } | Outcome::Available(_) | Outcome::Turned(_)) => {
-                Ok(Go::Fail(id, "it waits for nothing of the kind".to_owned()))
-            }
+            (
+                _,
+                Outcome::Answered { .. } | Outcome::Available(_) | Outcome::Turned(_) | Outcome::Told { .. },
+            ) => Ok(Go::Fail(id, "it waits for nothing of the kind".to_owned())),
         }
     }
 

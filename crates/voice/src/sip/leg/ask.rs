@@ -35,19 +35,32 @@ impl Leg {
         let target = target(&dialog, &headers, length).await;
         let send =
             |headers| aimed(&dialog, target.clone(), dialog.request(method, Some(headers), body.clone()));
-        let first = send(headers.clone()).await.ok()??;
-        let Some((real, _)) = CHALLENGED.iter().find(|(_, ours)| *ours == first.status_code.code()) else {
-            return Some(first);
-        };
-        let mut response = first;
         let uri = target.clone().unwrap_or_else(|| dialog.snapshot().remote_uri);
-        if let Some(proof) = self.proof(&response, method, &uri, *real) {
+        self.proven(method, &uri, headers, send).await
+    }
+
+    /// Sends by `send`, and once more with a proof of who we are, if that is asked for and we have one.
+    async fn proven<F>(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: Vec<Header>,
+        send: impl Fn(Vec<Header>) -> F,
+    ) -> Option<Response>
+    where
+        F: Future<Output = Result<Option<Response>, rsipstack::Error>>,
+    {
+        let mut response = send(headers.clone()).await.ok()??;
+        let challenged = |response: &Response| {
+            CHALLENGED.iter().find(|(_, ours)| *ours == response.status_code.code()).map(|(real, _)| *real)
+        };
+        if let Some(proof) = challenged(&response).and_then(|code| self.proof(&response, method, uri, code)) {
             let mut proven = headers;
             proven.push(proof);
             response = send(proven).await.ok()??;
         }
-        if CHALLENGED.iter().any(|(_, ours)| *ours == response.status_code.code()) {
-            response.status_code = (*real).into();
+        if let Some(code) = challenged(&response) {
+            response.status_code = code.into();
         }
         Some(response)
     }
@@ -68,7 +81,7 @@ impl Leg {
         })
     }
 
-    /// Sends the description in force once more. None: there was no response, or no dialog.
+    /// Sends the description in force once more, and answers one challenge. None: there was no response, or no dialog.
     async fn reinvite(&self, mut headers: Vec<Header>) -> Option<Response> {
         settled(|| self.dialog().state()).await;
         // RFC 4028 §7.4: unchanged, so that nothing has to be agreed anew.
@@ -76,11 +89,14 @@ impl Leg {
         headers.push(sdp());
         let dialog = self.dialog();
         let target = target(&dialog, &headers, body.len()).await;
+        let body = body.into_bytes();
+        let send =
+            |headers| aimed(&dialog, target.clone(), dialog.reinvite(Some(headers), Some(body.clone())));
+        let uri = target.clone().unwrap_or_else(|| dialog.snapshot().remote_uri);
         self.0.asking.store(true, Ordering::Relaxed);
-        let invite = dialog.reinvite(Some(headers), Some(body.into_bytes()));
-        let answer = aimed(&dialog, target, invite).await;
+        let answer = self.proven(Method::Invite, &uri, headers, send).await;
         self.0.asking.store(false, Ordering::Relaxed);
-        answer.ok().flatten()
+        answer
     }
 
     /// Says that we are still there (RFC 4028 §10). False: the other side is not.
@@ -106,6 +122,7 @@ impl Leg {
                     self.keep_time(timer);
                 }
                 491 => tokio::time::sleep(after_glare(self.dialog().role() == TransactionRole::Client)).await,
+                // A refusal, as of a proof that we do not have, is a sign of life, too.
                 code => return !matches!(code, 408 | 481),
             }
         }

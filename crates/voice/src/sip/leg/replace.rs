@@ -32,6 +32,11 @@ impl Legs {
         self.map().remove(call_id);
     }
 
+    /// Whether a dialog with this Call-ID is a leg's.
+    pub(crate) fn has(&self, call_id: &str) -> bool {
+        self.map().contains_key(call_id)
+    }
+
     /// The leg of a dialog.
     pub fn find(&self, replaces: &Replaces) -> Option<Leg> {
         let leg = Leg(self.map().get(&replaces.call_id)?.upgrade()?);
