@@ -17,6 +17,7 @@
 //! | `baresip.rs` | people with a softphone |
 //! | `ears.rs` | whoever listens to recordings |
 //! | `http.rs` | an HTTP client that shows whether a call was answered |
+//! | `port.rs` | ports for those who listen |
 //! | `postgres.rs` | a database of its own for a test |
 //! | `checker.rs` | the judge: what each side said against what each side saw |
 //! | `file_checker.rs` | the same for files |
@@ -35,6 +36,7 @@ pub mod files;
 pub mod http;
 pub mod office;
 pub mod operator;
+pub mod port;
 pub mod postgres;
 pub mod scratch;
 pub mod server;

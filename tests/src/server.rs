@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::App;
 use crate::http::Http;
+pub use crate::port::free_port;
 
 /// A start that takes longer has failed.
 const START: Duration = Duration::from_secs(30);
@@ -130,22 +131,6 @@ pub async fn run(mut command: Command) -> Result<(ExitStatus, String)> {
     let output = tokio::time::timeout(START, child.wait_with_output()).await.context("it does not end")??;
     let said = [output.stdout, output.stderr].concat();
     Ok((output.status, String::from_utf8_lossy(&said).into_owned()))
-}
-
-/// A port below those that the kernel hands out, and below those of the sound of calls (16384 and up): nobody's outgoing
-/// connection or call takes it while the server is down. Free by TCP and by UDP.
-///
-/// # Errors
-/// When none is free.
-pub fn free_port() -> Result<u16> {
-    for _ in 0..100 {
-        let random = uuid::Uuid::new_v4().as_u64_pair().1;
-        let at = (Ipv4Addr::LOCALHOST, u16::try_from(10_000 + random % 6_000)?);
-        if std::net::TcpListener::bind(at).is_ok() && std::net::UdpSocket::bind(at).is_ok() {
-            return Ok(at.1);
-        }
-    }
-    bail!("no free port")
 }
 
 impl Setup {
