@@ -19,12 +19,22 @@ const BUFFER: usize = 4 << 20;
 /// The largest datagram there is.
 const DATAGRAM: usize = 65_535;
 
+/// So many datagrams are read in one go: what is to be turned away at once must not wait in the socket until all that has come
+/// in before was worked at. Then the others have their turn.
+const GO: usize = 512;
+
 /// One or two UDP sockets (IPv4, IPv6) that look like one to the stack. What comes in has passed the gate.
 pub struct Gated {
     sockets: Vec<UdpSocket>,
     door: Arc<dyn Door>,
     /// Only the stack's one reader reads.
-    buffer: Mutex<Vec<u8>>,
+    reader: Mutex<Reader>,
+}
+
+struct Reader {
+    buffer: Vec<u8>,
+    /// How many were read in this go.
+    read: usize,
 }
 
 impl Gated {
@@ -43,7 +53,7 @@ impl Gated {
         if sockets.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen at"));
         }
-        Ok(Self { sockets, door, buffer: Mutex::new(vec![0; DATAGRAM]) })
+        Ok(Self { sockets, door, reader: Mutex::new(Reader { buffer: vec![0; DATAGRAM], read: 0 }) })
     }
 
     /// Where it is bound.
@@ -58,22 +68,31 @@ impl Gated {
         self.sockets.iter().find(fits)
     }
 
-    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        match &self.sockets[..] {
-            [first, second, ..] => loop {
-                tokio::select! {
-                    ready = first.readable() => ready?,
-                    ready = second.readable() => ready?,
-                }
-                for socket in [first, second] {
-                    match socket.try_recv_from(buffer) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        received => return received,
+    async fn receive(&self, reader: &mut Reader) -> io::Result<(usize, SocketAddr)> {
+        loop {
+            if reader.read >= GO {
+                reader.read = 0;
+                tokio::task::yield_now().await;
+            }
+            // Asked for directly: by way of the runtime 128 would be a go.
+            for socket in &self.sockets {
+                match socket.try_recv_from(&mut reader.buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    received => {
+                        reader.read += 1;
+                        return received;
                     }
                 }
-            },
-            [only] => only.recv_from(buffer).await,
-            [] => std::future::pending().await,
+            }
+            reader.read = 0;
+            match &self.sockets[..] {
+                [first, second, ..] => tokio::select! {
+                    ready = first.readable() => ready?,
+                    ready = second.readable() => ready?,
+                },
+                [only] => only.readable().await?,
+                [] => std::future::pending().await,
+            }
         }
     }
 }
@@ -81,14 +100,14 @@ impl Gated {
 #[async_trait]
 impl Stack for Gated {
     async fn recv_from(&self, into: &mut [u8]) -> Result<(usize, SocketAddr)> {
-        let mut buffer = self.buffer.lock().await;
+        let mut reader = self.reader.lock().await;
         loop {
             // An ICMP error of an earlier datagram shows here; the socket goes on.
-            let Ok((length, from)) = self.receive(&mut buffer).await else {
+            let Ok((length, from)) = self.receive(&mut reader).await else {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let bytes = &buffer[..length];
+            let bytes = &reader.buffer[..length];
             // Keep-alives (RFC 5626) are the stack's.
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 let length = length.min(into.len());
