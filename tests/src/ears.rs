@@ -1,5 +1,7 @@
 //! What was heard on a call: tones in recordings.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use interline_media::Sound;
 use interline_media::audio::wav;
@@ -7,6 +9,14 @@ use interline_media::tones::{self, Heard};
 
 /// Speech has shorter ones, milliseconds.
 const LONG: u32 = 500;
+
+/// What was heard, as it was recorded in a file: the left side.
+///
+/// # Errors
+/// There is no such file, or it is no WAV file.
+pub fn heard(path: &Path) -> Result<Sound> {
+    left(&std::fs::read(path).context(path.display().to_string())?)
+}
 
 /// The left side of a recording, or all of it.
 ///

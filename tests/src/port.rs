@@ -29,7 +29,7 @@ pub fn free_port() -> Result<u16> {
             return Ok(port);
         }
     }
-    bail!("no free port")
+    bail!("no free port; is {} ours to write in?", locks.display())
 }
 
 /// The lock of a port; the system gives it back when the process ends, however. None: somebody has it.

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test: a wrong assumption ends it")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use interline_media::{Config, Media, Prompt, Sound, Studio, StudioConfig};
+use interline_media::{Config, Media, Prompt, Studio, StudioConfig};
 use interline_tests::App;
 use interline_tests::ears;
 use interline_tests::scratch::Scratch;
@@ -54,23 +54,18 @@ impl Bed {
     }
 }
 
-/// What was heard.
-fn heard(path: &PathBuf) -> Sound {
-    ears::left(&std::fs::read(path).unwrap()).unwrap()
-}
-
 /// When a tone began that was heard for half a second at least.
-fn tone_from(path: &PathBuf, hz: f32) -> Option<u32> {
-    ears::tones(&heard(path), hz).first().map(|tone| tone.from_ms)
+fn tone_from(path: &Path, hz: f32) -> Option<u32> {
+    ears::tones(&ears::heard(path).unwrap(), hz).first().map(|tone| tone.from_ms)
 }
 
-fn hears(path: &PathBuf, hz: f32) -> bool {
+fn hears(path: &Path, hz: f32) -> bool {
     tone_from(path, hz).is_some()
 }
 
 /// How loud the first milliseconds are.
-fn loudness(path: &PathBuf, first_ms: usize) -> f64 {
-    let sound = heard(path);
+fn loudness(path: &Path, first_ms: usize) -> f64 {
+    let sound = ears::heard(path).unwrap();
     let samples = &sound.samples[..(sound.rate as usize * first_ms / 1000).min(sound.samples.len())];
     let sum: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
     (sum / samples.len().max(1) as f64).sqrt()

@@ -1,7 +1,7 @@
 //! What is heard: music while an agent rings, and two sides that have no codec in common.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +30,6 @@ pub fn waits(ms: u64) -> Does {
     Does::Waits(Duration::from_millis(ms))
 }
 
-/// What was heard, as it was recorded.
-pub fn heard(path: &Path) -> Sound {
-    ears::left(&std::fs::read(path).unwrap()).unwrap()
-}
-
 async fn agent(gateway: &Gateway, media: &Arc<Media>, does: Vec<Does>, record: Option<PathBuf>) -> Agent {
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, gateway.agent));
     Agent::start(at, media.clone(), does, record).await.unwrap()
@@ -55,7 +50,7 @@ async fn music_is_heard_while_the_agent_rings_and_not_after() {
         agent(&gateway, &media, vec![rings, says(1_000.0, 1_500), waits(500)], Some(right.clone())).await;
     let target = format!("sip:agent@127.0.0.1:{}", gateway.sip);
     let drawn = caller(&target, &media, &[waits(20_000)], Some(left.clone())).await.unwrap();
-    let (caller, agent) = (heard(&left), heard(&right));
+    let (caller, agent) = (ears::heard(&left).unwrap(), ears::heard(&right).unwrap());
     let (music, words) = (ears::tones(&caller, 600.0), ears::tones(&caller, 1_000.0));
     assert!(!music.is_empty() && !words.is_empty(), "{music:?} {words:?}\n{drawn}");
     assert!(music.iter().all(|music| music.to_ms <= words[0].from_ms), "{music:?} {words:?}\n{drawn}");
@@ -114,7 +109,7 @@ async fn a_caller_by_g722_and_an_agent_by_g711_hear_each_other() {
     assert!(!ears::tones(&here, 1_000.0).is_empty(), "the caller does not hear the agent");
     assert!(ears::tones(&here, 700.0).is_empty(), "the caller hears themselves");
     gateway.log().await.unwrap();
-    let there = heard(&right);
+    let there = ears::heard(&right).unwrap();
     assert!(!ears::tones(&there, 700.0).is_empty(), "the agent does not hear the caller");
     gateway.is_empty().await.unwrap();
 }

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::scripts::scripted_with;
-use super::sound::{heard, media, says, waits};
+use super::sound::{media, says, waits};
 
 /// What somebody was told, and with which headers.
 type Told = (HeaderMap, Value);
@@ -160,7 +160,7 @@ async fn a_word_is_left_and_told() {
     );
     let sound = bed.recording(&told).await;
     assert!(!ears::tones(&sound, 700.0).is_empty(), "the caller is not in it");
-    assert!(beeps(&heard(&bed.ear)) && !beeps(&sound), "the beep is heard, and not recorded");
+    assert!(beeps(&ears::heard(&bed.ear).unwrap()) && !beeps(&sound), "the beep is heard, and not recorded");
     let log = bed.timeline().await;
     let said = log.iter().find(|entry| entry["kind"] == "text" && entry["by"]["role"] == "customer").unwrap();
     assert_eq!(

@@ -139,9 +139,7 @@ impl Work<'_> {
                 self.note(Note::Called(record.clone()));
             }
             Input::Voicemail(recorded) => self.voicemail(recorded),
-            Input::Worked { no, outcome: work::Outcome::Told { came } } => {
-                self.note(Note::Worked { no: *no, came: came.clone() });
-            }
+            Input::Worked { no, outcome: told @ work::Outcome::Told { .. } } => self.worked(*no, told),
             Input::Connected
             | Input::NoInput
             | Input::CustomerEnds(_)

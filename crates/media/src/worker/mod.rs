@@ -211,8 +211,7 @@ impl Worker {
                 return false;
             }
         }
-        let wait =
-            if at.is_some() || !self.ready.is_empty() { Some(Duration::ZERO) } else { self.until_due() };
+        let wait = if at.is_some() || !self.ready.is_empty() { Some(Duration::ZERO) } else { self.rest() };
         if let Err(error) = self.poll.poll(events, wait)
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -231,9 +230,11 @@ impl Worker {
         true
     }
 
-    fn until_due(&self) -> Option<Duration> {
-        let Reverse((at, _)) = self.due.peek()?;
-        Some(at.saturating_duration_since(Instant::now()).min(NAP))
+    /// How long it may sleep. None: until it is woken.
+    fn rest(&self) -> Option<Duration> {
+        let due = self.due.peek().map(|Reverse((at, _))| at.saturating_duration_since(Instant::now()));
+        let nap = (!self.legs.is_empty()).then_some(NAP);
+        due.into_iter().chain(nap).min()
     }
 
     /// Looks at legs whose time has come.

@@ -15,7 +15,7 @@ mod mutations;
 pub mod raw;
 pub mod reply;
 #[cfg(test)]
-mod torture;
+pub(crate) mod torture;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;

@@ -9,7 +9,7 @@ use rsipstack::sip::SipMessage;
 use super::{Door, Passed, Refusal, pass};
 use crate::gate::raw::Raw;
 
-pub(super) struct Everybody;
+pub(crate) struct Everybody;
 
 impl Door for Everybody {
     fn admit(&self, _: &Raw<'_>, _: SocketAddr) -> Result<(), Refusal> {

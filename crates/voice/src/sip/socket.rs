@@ -74,9 +74,10 @@ impl Gated {
                 reader.read = 0;
                 tokio::task::yield_now().await;
             }
-            // Asked for directly: by way of the runtime 128 would be a go.
-            for socket in &self.sockets {
-                match socket.try_recv_from(&mut reader.buffer) {
+            // In turns, so that a flood at one does not silence the other. Asked directly: by way of the runtime, 128 are a go.
+            let all = self.sockets.len();
+            for no in reader.read..reader.read + all {
+                match self.sockets[no % all].try_recv_from(&mut reader.buffer) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     received => {
                         reader.read += 1;
@@ -137,5 +138,55 @@ impl Stack for Gated {
 
     fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.sockets[0].local_addr()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket as Peer;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::gate::torture::Everybody;
+
+    /// Keep-alives: whatever passes will do.
+    const PING: &[u8] = b"\r\n\r\n";
+
+    async fn gated(at: &[&str]) -> (Gated, Vec<Peer>) {
+        let addresses: Vec<SocketAddr> = at.iter().map(|at| at.parse().expect("an address")).collect();
+        let gated = Gated::bind(&addresses, Arc::new(Everybody)).await.expect("bound");
+        let peers = addresses.iter().zip(gated.addresses()).map(|(own, to)| {
+            let peer = Peer::bind(own).expect("bound");
+            for _ in 0..10 {
+                peer.send_to(PING, to).expect("sent");
+            }
+            peer
+        });
+        let peers = peers.collect();
+        for socket in &gated.sockets {
+            socket.readable().await.expect("something came");
+        }
+        (gated, peers)
+    }
+
+    #[tokio::test]
+    async fn after_a_go_others_have_their_turn() {
+        let (gated, _peers) = gated(&["127.0.0.1:0"]).await;
+        gated.reader.lock().await.read = GO - 1;
+        let mut room = [0; 64];
+        assert!(gated.recv_from(&mut room).now_or_never().is_some(), "the last of a go");
+        assert!(gated.recv_from(&mut room).now_or_never().is_none());
+        assert!(gated.recv_from(&mut room).now_or_never().is_some(), "the first of the next");
+    }
+
+    #[tokio::test]
+    async fn neither_family_waits_for_the_other() {
+        let (gated, _peers) = gated(&["127.0.0.1:0", "[::1]:0"]).await;
+        let (mut room, mut families) = ([0; 64], Vec::new());
+        for _ in 0..10 {
+            families.push(gated.recv_from(&mut room).await.expect("read").1.is_ipv4());
+        }
+        assert_eq!(families.iter().filter(|four| **four).count(), 5, "{families:?}");
     }
 }
