@@ -16,6 +16,13 @@ after(async () => browser?.close());
 
 const scene = publishedIn(() => browser);
 
+/** The agent ends it, and both generations of the client are told; only then is the screen as it stays. */
+async function agentEnds(chat, agent) {
+  await agent.end();
+  await until('the end of the human part', 15_000, () => chat.down(told('agent_disconnected')).length === 1);
+  await until('the 11.x word for it', 5_000, () => chat.down(told('agent_session_inactive')).length === 1);
+}
+
 /** The human part is over: the bot echoes again, exactly once, and the agent hears nothing of it. */
 async function botIsBack(chat, agent, screen) {
   const over = await settled(chat);
@@ -52,9 +59,7 @@ describe('kore-web-sdk 10.1.12', () => {
       await chat.shows(...before, '< Good day, Ann here', '> My train is late', '< I will rebook you at once');
       await stays('the bot is silent', 1_500, async () => (await chat.lines()).length, before.length + 3);
 
-      await agent.end();
-      await until('the end of the human part', 15_000, () => chat.down(told('agent_disconnected')).length === 1);
-      await until('the 11.x word for it', 5_000, () => chat.down(told('agent_session_inactive')).length === 1);
+      await agentEnds(chat, agent);
       await botIsBack(chat, agent, [...before, '< Good day, Ann here', '> My train is late', '< I will rebook you at once']);
     });
   }
@@ -200,7 +205,7 @@ describe('kore-web-sdk 10.1.12', () => {
     await agent.write('yes, still here');
     await chat.shows(...screen, '> are you still there?', '< yes, still here');
     await stays('nothing is doubled', 2_000, () => chat.lines(), [...screen, '> are you still there?', '< yes, still here']);
-    await agent.end();
+    await agentEnds(chat, agent);
     await botIsBack(chat, agent, [...screen, '> are you still there?', '< yes, still here']);
   });
 
