@@ -413,7 +413,7 @@ async fn attend(call: Arc<Call>, reception: Arc<dyn Reception>, room: OwnedSemap
 }
 
 impl Door for Switch {
-    fn admit(&self, raw: &Raw<'_>, from: SocketAddr) -> Result<(), Refusal> {
+    fn admit(&self, raw: &Raw<'_>, from: SocketAddr, waited: Duration) -> Result<(), Refusal> {
         let within = raw.header("To").is_some_and(|to| to.to_ascii_lowercase().contains("tag="));
         if within || matches!(raw.method(), Some("CANCEL" | "ACK")) {
             return Ok(());
@@ -425,7 +425,7 @@ impl Door for Switch {
         drop(routes);
         let gateway = &self.gateway;
         let is_full = raw.method() == Some("INVITE")
-            && (gateway.room.available_permits() == 0 || gateway.queue.is_late());
+            && (gateway.room.available_permits() == 0 || gateway.queue.is_late(waited));
         let is_known = || {
             let edge = self.edge();
             edge.is_some_and(|edge| raw.header("Call-ID").is_some_and(|id| edge.ladders.knows(id)))

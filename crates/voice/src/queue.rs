@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Who waits longer than this soon gives up, and nobody is helped by more of them.
 const LATE: Duration = Duration::from_secs(1);
 
+/// An INVITE that has not come to the stack after 500 ms is sent again. After this there is time to see to it.
+const UNSEEN: Duration = Duration::from_millis(200);
+
 /// The calls that wait.
 #[derive(Debug, Default)]
 pub struct Queue(Mutex<Waiting>);
@@ -39,9 +42,10 @@ impl Queue {
         Ticket { queue: self.clone(), no }
     }
 
-    /// Whether calls are answered too late already.
-    pub fn is_late(&self) -> bool {
-        self.waiting().since.first_key_value().is_some_and(|(_, since)| since.elapsed() > LATE)
+    /// Whether calls are answered too late already, or will be: a message has waited so long for the stack.
+    pub fn is_late(&self, unseen: Duration) -> bool {
+        unseen > UNSEEN
+            || self.waiting().since.first_key_value().is_some_and(|(_, since)| since.elapsed() > LATE)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -63,13 +67,13 @@ mod tests {
     fn the_oldest_decides() {
         let queue = Arc::new(Queue::default());
         let (first, second) = (queue.wait(), queue.wait());
-        assert!(!queue.is_late());
+        assert!(!queue.is_late(UNSEEN) && queue.is_late(2 * UNSEEN));
         for since in queue.waiting().since.values_mut().take(1) {
             *since = Instant::now().checked_sub(2 * LATE).expect("the machine runs for longer");
         }
-        assert!(queue.is_late());
+        assert!(queue.is_late(Duration::ZERO));
         drop(first);
-        assert!(!queue.is_late(), "the others have not waited for long");
+        assert!(!queue.is_late(Duration::ZERO), "the others have not waited for long");
         drop(second);
         assert!(queue.waiting().since.is_empty());
     }

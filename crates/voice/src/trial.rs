@@ -30,7 +30,7 @@ const LISTEN: Duration = Duration::from_secs(2);
 struct Nobody;
 
 impl Door for Nobody {
-    fn admit(&self, raw: &Raw<'_>, _: SocketAddr) -> Result<(), Refusal> {
+    fn admit(&self, raw: &Raw<'_>, _: SocketAddr, _: Duration) -> Result<(), Refusal> {
         let within = raw.header("To").is_some_and(|to| to.to_ascii_lowercase().contains("tag="));
         if within { Ok(()) } else { Err(Refusal::of(403, "Forbidden")) }
     }

@@ -19,6 +19,7 @@ pub(crate) mod torture;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use check::{ALLOW, Refusal, SUPPORTED, Verdict};
 pub use raw::Raw;
@@ -31,11 +32,11 @@ pub const NO_TAG: &str = "rfc2543";
 
 /// Who may come in, beyond what the standard says. The gateway knows its trunks and its load.
 pub trait Door: Send + Sync + 'static {
-    /// Looks at a request that is well-formed.
+    /// Looks at a request that is well-formed. The oldest of those that were admitted has waited so long for the stack.
     ///
     /// # Errors
     /// The answer that turns it away.
-    fn admit(&self, raw: &Raw<'_>, from: SocketAddr) -> Result<(), Refusal>;
+    fn admit(&self, raw: &Raw<'_>, from: SocketAddr, waited: Duration) -> Result<(), Refusal>;
 }
 
 /// What comes of a message.
@@ -49,15 +50,16 @@ pub enum Passed<'a> {
     Dropped,
 }
 
-/// Takes a datagram through the gate.
-pub fn pass<'a>(bytes: &'a [u8], from: SocketAddr, door: &dyn Door) -> Passed<'a> {
+/// Takes a datagram through the gate. For `waited` see [`Door::admit`].
+pub fn pass<'a>(bytes: &'a [u8], from: SocketAddr, door: &dyn Door, waited: Duration) -> Passed<'a> {
     let raw = match Raw::parse(bytes) {
         Ok(raw) => raw,
         Err(_) => return unreadable(bytes, from),
     };
     let verdict = match check::check(&raw) {
+        Verdict::Pass if reply::acknowledges(&raw) => Verdict::Drop,
         Verdict::Pass if raw.method().is_some() => {
-            door.admit(&raw, from).map_or_else(Verdict::Refuse, |()| Verdict::Pass)
+            door.admit(&raw, from, waited).map_or_else(Verdict::Refuse, |()| Verdict::Pass)
         }
         verdict => verdict,
     };

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rsipstack::sip::{Header, SipMessage, Transport};
 
@@ -165,7 +166,7 @@ fn nothing_comes_of_damaged_messages() {
             for _ in 0..=dice.below(4) {
                 damage(&mut message, &mut dice);
             }
-            match pass(&message, from, &Everybody) {
+            match pass(&message, from, &Everybody, Duration::ZERO) {
                 Passed::On(plain) => {
                     came[0] += 1;
                     read_all(&plain, from, &challenger, &account);

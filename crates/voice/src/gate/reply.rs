@@ -78,10 +78,44 @@ fn received(line: &str, from: SocketAddr) -> String {
     all.join(", ")
 }
 
+/// Of what a request, its repeats, and the ACK to its answer have in common.
 fn tag(raw: &Raw<'_>) -> String {
     let mut hasher = DefaultHasher::new();
-    for name in ["Call-ID", "CSeq", "Via"] {
+    for name in ["Call-ID", "From"] {
         raw.header(name).hash(&mut hasher);
     }
+    raw.header("CSeq").and_then(|value| value.split_whitespace().next()).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+/// Whether this acknowledges an answer that was made here: nobody else knows of it.
+pub fn acknowledges(raw: &Raw<'_>) -> bool {
+    let mine = || format!(";tag={}", tag(raw));
+    raw.method() == Some("ACK") && raw.header("To").is_some_and(|to| to.ends_with(&mine()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, to: &str, call: &str) -> String {
+        format!(
+            "{method} sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@a>;tag=1\r\nTo: {to}\r\n\
+             Call-ID: {call}\r\nCSeq: 7 {method}\r\n\r\n"
+        )
+    }
+
+    #[test]
+    fn an_ack_is_known_by_the_answer() {
+        let invite = request("INVITE", "<sip:b@b>", "x");
+        let raw = Raw::parse(invite.as_bytes()).expect("a request");
+        let from = SocketAddr::from(([127, 0, 0, 1], 5060));
+        let answer = reply(&raw, from, &Refusal::of(503, "Service Unavailable")).expect("an answer");
+        let answer = String::from_utf8(answer).expect("text");
+        let to = answer.lines().find_map(|line| line.strip_prefix("To: ")).expect("a To");
+        let known = |text: String| acknowledges(&Raw::parse(text.as_bytes()).expect("a request"));
+        assert!(known(request("ACK", to, "x")));
+        assert!(!known(request("ACK", to, "y")) && !known(request("ACK", "<sip:b@b>;tag=2", "x")));
+        assert!(!known(request("BYE", to, "x")) && !known(request("ACK", "<sip:b@b>", "x")));
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rsipstack::sip::SipMessage;
 
@@ -12,7 +13,7 @@ use crate::gate::raw::Raw;
 pub(crate) struct Everybody;
 
 impl Door for Everybody {
-    fn admit(&self, _: &Raw<'_>, _: SocketAddr) -> Result<(), Refusal> {
+    fn admit(&self, _: &Raw<'_>, _: SocketAddr, _: Duration) -> Result<(), Refusal> {
         Ok(())
     }
 }
@@ -23,7 +24,7 @@ fn peer() -> SocketAddr {
 
 /// What comes of it: `on`, `dropped`, or the code of the answer.
 fn came(bytes: &[u8]) -> String {
-    match pass(bytes, peer(), &Everybody) {
+    match pass(bytes, peer(), &Everybody, Duration::ZERO) {
         Passed::On(plain) => {
             SipMessage::try_from(&plain[..]).expect("the stack reads what the gate lets through");
             "on".into()
@@ -253,6 +254,6 @@ proptest::proptest! {
         let length = bytes.len();
         bytes[at % length] = byte;
         bytes.truncate(length - cut % length);
-        let _ = pass(&bytes, peer(), &Everybody);
+        let _ = pass(&bytes, peer(), &Everybody, Duration::ZERO);
     }
 }

@@ -113,7 +113,7 @@ impl Edge {
             TransportLayer::new_with_domain_resolver(stop.child_token(), Box::new(Pinned(pins.clone())));
         let mut listens = Vec::new();
         if !listen.udp.is_empty() {
-            let socket = Gated::bind(&listen.udp, desk.clone()).await?;
+            let socket = Gated::bind(&listen.udp, desk.clone())?;
             listens.extend(socket.addresses().into_iter().map(|address| (Transport::Udp, address)));
             let external =
                 listens.first().and_then(|(_, bound)| Some(SocketAddr::new(listen.external?, bound.port())));

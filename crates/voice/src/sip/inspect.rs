@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rsipstack::sip::prelude::HeadersExt as _;
@@ -114,7 +115,8 @@ impl TransportEventInspector for StreamGate {
         }
         let address: SocketAddr = from.get_socketaddr().ok()?;
         let bytes = message.to_bytes();
-        match pass(&bytes, address, self.door.as_ref()) {
+        // It is being given to the stack.
+        match pass(&bytes, address, self.door.as_ref(), Duration::ZERO) {
             Passed::On(plain) => {
                 let message = SipMessage::try_from(&plain[..]).ok()?;
                 Some(TransportEvent::Incoming(message, connection, from))
