@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 /// Who waits longer than this soon gives up, and nobody is helped by more of them.
 const LATE: Duration = Duration::from_secs(1);
 
-/// An INVITE that has not come to the stack after 500 ms is sent again. After this there is time to see to it.
-const UNSEEN: Duration = Duration::from_millis(200);
+/// An INVITE that the stack has not seen after 500 ms is sent again: there must be time left. A machine that stands still for
+/// a moment should turn nobody away.
+const UNSEEN: Duration = Duration::from_millis(300);
 
 /// The calls that wait.
 #[derive(Debug, Default)]
