@@ -217,12 +217,23 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::gate::torture::Everybody;
     use crate::gate::{Raw, Refusal};
 
     /// Keep-alives: whatever passes will do.
     const PING: &[u8] = b"\r\n\r\n";
+
+    fn options(call: u8) -> String {
+        format!(
+            "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;rport;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: {call}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
+    }
 
     #[tokio::test]
     async fn what_passes_both_families_comes_and_an_answer_goes_back() {
@@ -266,11 +277,7 @@ mod tests {
         let gated = Gated::bind(&[at], Arc::new(Notes(sender))).expect("bound");
         let peer = UdpSocket::bind(at).expect("bound");
         let next = |call: u8| {
-            let text = format!(
-                "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;rport;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
-                 From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: {call}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-            );
-            peer.send_to(text.as_bytes(), gated.addresses()[0]).expect("sent");
+            peer.send_to(options(call).as_bytes(), gated.addresses()[0]).expect("sent");
             notes.recv_timeout(Duration::from_secs(10)).expect("at the door")
         };
         assert_eq!(next(1), Duration::ZERO, "nobody waits");
@@ -282,6 +289,49 @@ mod tests {
             gated.recv_from(&mut room).await.expect("read");
         }
         assert_eq!(next(3), Duration::ZERO, "nobody waits any more");
+    }
+
+    #[tokio::test]
+    async fn after_a_go_others_have_their_turn() {
+        let at = "127.0.0.1:0".parse().expect("an address");
+        let gated = Gated::bind(&[at], Arc::new(Everybody)).expect("bound");
+        let peer = UdpSocket::bind(at).expect("bound");
+        for _ in 0..GO + 1 {
+            peer.send_to(PING, gated.addresses()[0]).expect("sent");
+        }
+        let passed = || async { gated.inbox.lock().await.0.len() };
+        while passed().await <= GO {
+            tokio::task::yield_now().await;
+        }
+        let mut room = [0; 64];
+        for _ in 0..GO {
+            assert!(gated.recv_from(&mut room).now_or_never().is_some(), "one of this go");
+        }
+        assert!(gated.recv_from(&mut room).now_or_never().is_none(), "the others have their turn");
+        assert!(gated.recv_from(&mut room).now_or_never().is_some(), "the first of the next");
+    }
+
+    /// Falls over the first who comes.
+    struct Stumbles(AtomicBool);
+
+    impl Door for Stumbles {
+        fn admit(&self, _: &Raw<'_>, _: SocketAddr, _: Duration) -> std::result::Result<(), Refusal> {
+            assert!(self.0.swap(true, Ordering::Relaxed), "a fault");
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fault_costs_one_message() {
+        let at = "127.0.0.1:0".parse().expect("an address");
+        let gated = Gated::bind(&[at], Arc::new(Stumbles(AtomicBool::default()))).expect("bound");
+        let peer = UdpSocket::bind(at).expect("bound");
+        for call in 1..=2 {
+            peer.send_to(options(call).as_bytes(), gated.addresses()[0]).expect("sent");
+        }
+        let mut room = [0; 1_024];
+        let (length, _) = gated.recv_from(&mut room).await.expect("read");
+        assert_eq!(&room[..length], options(2).as_bytes());
     }
 
     #[test]
